@@ -1,0 +1,363 @@
+//! `Config`: what a router is told to do, validated and of fixed capacity.
+//!
+//! Names, addresses and peers stand in pools that all instances share, so that memory follows what
+//! is used; an instance holds ranges into them. The importers and the line language fill the same
+//! `Config`, and nothing behind it knows where it came from.
+
+use core::net::IpAddr;
+
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::vrrp::timing::{Centis, Micros, Version};
+
+/// Reads a limit from the build's environment, so that a build may raise it.
+const fn limit(env: Option<&str>, default: usize) -> usize {
+    match env {
+        None => default,
+        Some(s) => {
+            let (b, mut i, mut n) = (s.as_bytes(), 0, 0usize);
+            while i < b.len() {
+                assert!(b[i].is_ascii_digit(), "a PICOVRRP_MAX_… variable is not a number");
+                n = n * 10 + (b[i] - b'0') as usize;
+                i += 1;
+            }
+            n
+        }
+    }
+}
+
+/// Instances in one process (`PICOVRRP_MAX_INSTANCES` at build time; at most 255).
+pub const MAX_INSTANCES: usize = limit(option_env!("PICOVRRP_MAX_INSTANCES"), 32);
+/// Virtual addresses of all instances together (`PICOVRRP_MAX_ADDRESSES`).
+pub const MAX_ADDRESSES: usize = limit(option_env!("PICOVRRP_MAX_ADDRESSES"), 256);
+/// Unicast peers of all instances together (`PICOVRRP_MAX_PEERS`).
+pub const MAX_PEERS: usize = limit(option_env!("PICOVRRP_MAX_PEERS"), 64);
+/// Bytes of all names together (`PICOVRRP_MAX_STRINGS`).
+pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
+/// Network interfaces that all instances and addresses name together.
+pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
+/// The longest name of an instance, in bytes.
+pub const MAX_NAME: usize = 64;
+/// The longest name of an interface, in bytes (IFNAMSIZ less the NUL).
+pub const MAX_IFNAME: usize = 15;
+
+static_assertions::const_assert!(MAX_INSTANCES >= 1 && MAX_INSTANCES <= 255);
+static_assertions::const_assert!(MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_STRINGS <= 0xffff);
+
+/// A string in [`Config::strings`]; the empty string is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StrId {
+    start: u16,
+    len: u16,
+}
+
+impl StrId {
+    /// Whether it is the empty string, which stands for "not given".
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// The pool of all names.
+#[derive(Clone, Debug, Default)]
+pub struct Strings {
+    bytes: Vec<u8, MAX_STRINGS>,
+}
+
+impl Strings {
+    /// Puts `s` in the pool, or finds it there; `None` if the pool is full.
+    pub fn add(&mut self, s: &str) -> Option<StrId> {
+        if s.is_empty() {
+            return Some(StrId::default());
+        }
+        let found = self.bytes.windows(s.len()).position(|w| w == s.as_bytes());
+        let start = match found {
+            Some(at) => at,
+            None => {
+                let at = self.bytes.len();
+                self.bytes.extend_from_slice(s.as_bytes()).ok()?;
+                at
+            }
+        };
+        Some(StrId { start: start as u16, len: s.len() as u16 })
+    }
+
+    /// The string that `id` names; empty for an id of another pool that does not fit this one.
+    pub fn get(&self, id: StrId) -> &str {
+        let (a, n) = (id.start as usize, id.len as usize);
+        self.bytes.get(a..a + n).and_then(|b| core::str::from_utf8(b).ok()).unwrap_or("")
+    }
+
+    /// Bytes used, of [`MAX_STRINGS`].
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing is in the pool.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A range of entries in one of the pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// Index of the first entry.
+    pub start: u16,
+    /// Number of entries.
+    pub len: u16,
+}
+
+impl Range {
+    /// The entries of `pool` that this range names.
+    pub fn of<T>(self, pool: &[T]) -> &[T] {
+        pool.get(self.indices()).unwrap_or(&[])
+    }
+
+    /// The indices of the entries.
+    pub const fn indices(self) -> core::ops::Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// IPv4 or IPv6: the family of the adverts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub const fn of(ip: IpAddr) -> Family {
+        match ip {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+
+    /// The length of an unabridged prefix: 32 or 128.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Family::V4 => 32,
+            Family::V6 => 128,
+        }
+    }
+}
+
+/// What a joining router of higher priority does (Preempt_Mode, RFC 9568 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preempt {
+    /// It leaves an Active router of lower priority alone.
+    Off,
+    /// It takes over.
+    On,
+    /// It takes over when it has heard a lower advert for this long.
+    After(Micros),
+}
+
+/// `start backup|master`: keepalived's `state`. No faster with a priority below 255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Begin as Backup (an address owner begins as Active all the same).
+    Backup,
+    /// keepalived's `state MASTER`: clears `preempt off` and `preempt after`.
+    Master,
+}
+
+/// Which bytes the checksum of a VRRPv3 advert over IPv4 covers in what we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChecksumForm {
+    /// The VRRP message alone: RFC 9568 §5.2.8.
+    Plain,
+    /// The pseudo-header too: RFC 5798 as keepalived, FRR and others read it.
+    Pseudo,
+}
+
+/// Gratuitous ARP and unsolicited NA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Garp {
+    /// From becoming Active to the second burst; zero for none.
+    pub delay: Micros,
+    /// Announcements of each address in a burst.
+    pub repeat: u8,
+    /// Period of further bursts while Active; zero for none.
+    pub refresh: Micros,
+    /// Announcements of each address in a burst of the refresh.
+    pub refresh_repeat: u8,
+}
+
+impl Default for Garp {
+    fn default() -> Garp {
+        Garp { delay: Micros::from_secs(5), repeat: 5, refresh: Micros::ZERO, refresh_repeat: 1 }
+    }
+}
+
+/// Address scope as the kernel numbers it (RT_SCOPE_…).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// 0, the default.
+    Global,
+    /// 200.
+    Site,
+    /// 253.
+    Link,
+    /// 254.
+    Host,
+}
+
+impl Scope {
+    /// The kernel's number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Scope::Global => 0,
+            Scope::Site => 200,
+            Scope::Link => 253,
+            Scope::Host => 254,
+        }
+    }
+}
+
+/// A virtual address of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address.
+    pub ip: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// Interface to put it on; empty for the instance's own.
+    pub dev: StrId,
+    /// Scope; `None` for the kernel's natural one (global, or link for fe80::/10).
+    pub scope: Option<Scope>,
+    /// Label (IPv4 only, at most 15 bytes); empty for none.
+    pub label: StrId,
+    /// On the interface while Active, but not in the advert (`excluded`, or of the other family).
+    pub excluded: bool,
+}
+
+/// A unicast peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub ip: IpAddr,
+    /// The lowest TTL or hop limit accepted from it; 255 unless given.
+    pub min_ttl: u8,
+    /// The highest accepted; 255 unless given.
+    pub max_ttl: u8,
+}
+
+/// One virtual router on one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name, unique.
+    pub name: StrId,
+    /// The interface that it speaks on.
+    pub interface: StrId,
+    /// Virtual router identifier, 1…255.
+    pub vrid: u8,
+    /// Family of its adverts.
+    pub family: Family,
+    /// Protocol version.
+    pub version: Version,
+    /// 1…254, or 255 for the address owner.
+    pub priority: u8,
+    /// Advertisement_Interval.
+    pub advert: Centis,
+    /// Preempt_Mode.
+    pub preempt: Preempt,
+    /// Initial wish.
+    pub start: Start,
+    /// Its virtual addresses, in the order of the advert ([`Config::addresses`]).
+    pub addresses: Range,
+    /// Its unicast peers ([`Config::peers`]); none for multicast.
+    pub peers: Range,
+    /// Source address of unicast adverts; `Some` makes the instance a unicast one.
+    pub unicast: Option<IpAddr>,
+    /// Source address of multicast adverts; `None` follows the interface.
+    pub source: Option<IpAddr>,
+    /// Multicast group of the adverts; `None` for 224.0.0.18 or ff02::12.
+    pub group: Option<IpAddr>,
+    /// VRRPv2's simple password (RFC 2338 §5.3.10), zero-filled; `None` for no authentication.
+    pub password: Option<[u8; 8]>,
+    /// Announcements.
+    pub garp: Garp,
+    /// What we send over IPv4 in version 3.
+    pub checksum: ChecksumForm,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And transitions: the default.
+    Info,
+    /// And what explains them.
+    Debug,
+}
+
+/// Everything that one daemon is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of this router in logs and status; empty for the host's name.
+    pub router_id: StrId,
+    /// Open the kernel's filter for VRIDs that are not ours, count and log them.
+    pub log_unknown: bool,
+    /// Drop what the RFC says to drop where the field is laxer (C18, C21, E14).
+    pub strict: bool,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// From start to the first instance's start.
+    pub startup_delay: Micros,
+    /// The virtual routers.
+    pub instances: Vec<Instance, MAX_INSTANCES>,
+    /// Pool of virtual addresses.
+    pub addresses: Vec<Address, MAX_ADDRESSES>,
+    /// Pool of unicast peers.
+    pub peers: Vec<Peer, MAX_PEERS>,
+    /// Pool of names.
+    pub strings: Strings,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            router_id: StrId::default(),
+            log_unknown: false,
+            strict: false,
+            log_level: LogLevel::Info,
+            startup_delay: Micros::ZERO,
+            instances: Vec::new(),
+            addresses: Vec::new(),
+            peers: Vec::new(),
+            strings: Strings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The string that `id` names.
+    pub fn str(&self, id: StrId) -> &str {
+        self.strings.get(id)
+    }
+
+    /// The virtual addresses of `instance`.
+    pub fn addresses_of(&self, instance: &Instance) -> &[Address] {
+        instance.addresses.of(&self.addresses)
+    }
+
+    /// The unicast peers of `instance`.
+    pub fn peers_of(&self, instance: &Instance) -> &[Peer] {
+        instance.peers.of(&self.peers)
+    }
+
+    /// The interface that `address` of `instance` stands on.
+    pub fn device_of(&self, instance: &Instance, address: &Address) -> &str {
+        self.str(if address.dev.is_empty() { instance.interface } else { address.dev })
+    }
+}

@@ -1,0 +1,2 @@
+//! The picovrrp command.
+fn main() {}

@@ -1,0 +1,327 @@
+//! What goes into the router and what comes out of it.
+//!
+//! Events are levels where the kernel can tell them ("these are the addresses of this link now"),
+//! so that a lost or repeated notification does no harm. Actions are to be carried out at once and
+//! in order; what came of them, where it matters, returns as an event.
+
+use core::net::IpAddr;
+
+use crate::config::model::{ChecksumForm, Family, Scope};
+use crate::vrrp::stats::Reason;
+use crate::vrrp::timing::Centis;
+
+/// An instance, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u8);
+
+/// A virtual address, by its place in the configuration's pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressId(pub u16);
+
+/// A VRRP message as it came from a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The interface that it came in on.
+    pub ifindex: u32,
+    /// Sender.
+    pub source: IpAddr,
+    /// Receiver: the group or our address (the pseudo-header needs it).
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// The VRRP message, behind the IP header.
+    pub payload: &'a [u8],
+}
+
+/// A network interface as the kernel shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkInfo<'a> {
+    /// Interface index, never 0.
+    pub ifindex: u32,
+    /// Name.
+    pub name: &'a str,
+    /// Administratively up and with carrier (IFF_UP and IFF_RUNNING).
+    pub up: bool,
+    /// Link-layer address; zero where it has none.
+    pub mac: [u8; 6],
+    /// MTU in bytes.
+    pub mtu: u32,
+}
+
+/// An address on a link as the kernel shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// IFA_F_SECONDARY of IPv4.
+    pub secondary: bool,
+    /// Tentative or failed duplicate detection: not usable (IPv6).
+    pub tentative: bool,
+}
+
+/// What the router reacts to.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The links and addresses that exist have been told; instances may start.
+    Start,
+    /// Time has passed: do what is due.
+    Timeout,
+    /// A VRRP message came.
+    Received(Received<'a>),
+    /// A link appeared or changed.
+    Link(LinkInfo<'a>),
+    /// A link is gone.
+    LinkGone {
+        /// Its index.
+        ifindex: u32,
+    },
+    /// All addresses of a link, in the kernel's order.
+    Addresses {
+        /// The link's index.
+        ifindex: u32,
+        /// Every address on it.
+        list: &'a [LinkAddress],
+    },
+    /// An address on a link is ours from an earlier run that did not clean up.
+    Stale(AddressId),
+    /// Adding an address was refused because an equal one is there that is not ours.
+    AddressExists(AddressId),
+    /// Adding an address failed; it is tried again with a later advert.
+    AddressFailed(AddressId),
+    /// Hand over and stop. The router is done when [`is_stopped`](super::Router::is_stopped) says so.
+    Stop,
+}
+
+/// Details of a virtual address that is to be added or removed.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressSpec<'a> {
+    /// Its id.
+    pub id: AddressId,
+    /// The link that it stands on.
+    pub ifindex: u32,
+    /// The address.
+    pub ip: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// Scope; `None` for the natural one.
+    pub scope: Option<Scope>,
+    /// Label; empty for none.
+    pub label: &'a str,
+}
+
+/// A state as it is shown outside: keepalived's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shown {
+    /// Not started, or stopped.
+    Init,
+    /// Backup.
+    Backup,
+    /// Active.
+    Master,
+    /// An interface, address or check is missing.
+    Fault,
+    /// Stopped.
+    Stop,
+}
+
+impl Shown {
+    /// The word that scripts and status see.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Shown::Init => "INIT",
+            Shown::Backup => "BACKUP",
+            Shown::Master => "MASTER",
+            Shown::Fault => "FAULT",
+            Shown::Stop => "STOP",
+        }
+    }
+}
+
+/// Why an instance is in Fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No interface of that name.
+    NoInterface,
+    /// The interface is down or has no carrier.
+    InterfaceDown,
+    /// The interface has no usable address of the family, or not the one to send from.
+    NoAddress,
+}
+
+/// An instance changed its state.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition {
+    /// Which.
+    pub instance: InstanceId,
+    /// The state that it left.
+    pub from: Shown,
+    /// The state that it is in.
+    pub to: Shown,
+    /// Why it became Active (RFC 8347 new-master-reason), if it did.
+    pub reason: Reason,
+    /// Why it is in Fault, if it is.
+    pub fault: Option<Fault>,
+    /// Effective priority.
+    pub priority: u8,
+}
+
+/// Why a packet was not processed; each has a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    /// TTL or hop limit outside the allowed range; the value.
+    Ttl(u8),
+    /// Another protocol version; the number.
+    Version(u8),
+    /// Not an ADVERTISEMENT; the type.
+    Type(u8),
+    /// Cut short, or a count that does not fit; the length in bytes.
+    Length(u16),
+    /// No address at all.
+    NoAddresses,
+    /// The checksum is wrong.
+    Checksum,
+    /// A virtual router that is not ours; its VRID.
+    UnknownVrid(u8),
+    /// Authentication of an unknown type; the type.
+    AuthType(u8),
+    /// Authentication of another type than ours; the type.
+    AuthMismatch(u8),
+    /// The password is wrong.
+    AuthFailure,
+    /// Another advertisement interval (version 2), or 0; in centiseconds.
+    Interval(u16),
+    /// Another address list, under `strict`.
+    AddressList,
+    /// Our own advert came back.
+    Reflected,
+    /// A unicast instance heard somebody who is not a peer.
+    NotAPeer,
+    /// Bytes behind the message, under `strict`.
+    Trailing,
+}
+
+/// Something worth a line in the log; the driver limits the rate by class.
+#[derive(Clone, Copy, Debug)]
+pub enum Report {
+    /// A packet was dropped.
+    Dropped {
+        /// The instance that it was for, if known.
+        instance: Option<InstanceId>,
+        /// Its sender.
+        source: IpAddr,
+        /// Why.
+        why: Drop,
+    },
+    /// Version 3: the peer advertises at another interval than ours; we follow.
+    IntervalLearned {
+        /// Which.
+        instance: InstanceId,
+        /// Who.
+        source: IpAddr,
+        /// Its interval.
+        theirs: Centis,
+    },
+    /// The peer's address list differs from ours; accepted.
+    AddressListDiffers {
+        /// Which.
+        instance: InstanceId,
+        /// Who.
+        source: IpAddr,
+    },
+    /// As Active we hear another Active that loses the election.
+    Conflict {
+        /// Which.
+        instance: InstanceId,
+        /// Who.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// The first v3 IPv4 advert of this source, or a changed form of checksum.
+    ChecksumForm {
+        /// Which.
+        instance: InstanceId,
+        /// Who.
+        source: IpAddr,
+        /// What it sends.
+        form: ChecksumForm,
+    },
+    /// We own the address (priority 255) and hear another owner.
+    TwoOwners {
+        /// Which.
+        instance: InstanceId,
+        /// Who.
+        source: IpAddr,
+    },
+    /// A virtual address was on the interface before us: used, never removed.
+    ForeignAddress {
+        /// Which.
+        instance: InstanceId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A virtual address vanished while Active and is put back.
+    AddressRestored {
+        /// Which.
+        instance: InstanceId,
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+/// What the driver is to do, at once and in order.
+#[derive(Clone, Copy, Debug)]
+pub enum Action<'a> {
+    /// Send an advert: protocol 112, TTL or hop limit 255, TOS or traffic class 0xC0.
+    SendAdvert {
+        /// Whose.
+        instance: InstanceId,
+        /// On this interface.
+        ifindex: u32,
+        /// Our address.
+        source: IpAddr,
+        /// The group, or a peer.
+        destination: IpAddr,
+        /// The VRRP message, checksum included.
+        payload: &'a [u8],
+    },
+    /// Put a virtual address on an interface.
+    AddAddress(AddressSpec<'a>),
+    /// Take a virtual address off an interface.
+    RemoveAddress(AddressSpec<'a>),
+    /// One gratuitous ARP request, or one unsolicited neighbour advertisement (RFC 9568 §6.4.1).
+    Announce {
+        /// On this interface.
+        ifindex: u32,
+        /// With this link-layer address.
+        mac: [u8; 6],
+        /// For this address.
+        ip: IpAddr,
+    },
+    /// What is to be heard on this interface changed: compare sockets, groups and filter with
+    /// [`listeners`](super::Router::listeners).
+    Rebind {
+        /// The interface; its sockets may have to be opened, changed or closed.
+        ifindex: u32,
+        /// The family.
+        family: Family,
+    },
+    /// An instance changed its state: log it and tell whoever wants to know.
+    Changed(Transition),
+    /// Something worth a line in the log.
+    Report(Report),
+}
+
+/// Takes the actions of one step.
+pub trait Actions {
+    /// Carries out `action`.
+    fn act(&mut self, action: Action<'_>);
+}
+
+impl<F: FnMut(Action<'_>)> Actions for F {
+    fn act(&mut self, action: Action<'_>) {
+        self(action)
+    }
+}

@@ -1,0 +1,1 @@
+//! Linux. The only unsafe code of the crate.

@@ -1,0 +1,3 @@
+//! The protocol, sans-IO: packets, timing, election, counters. Depends on nothing else of ours.
+pub mod stats;
+pub mod timing;

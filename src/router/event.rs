@@ -67,7 +67,12 @@ pub enum Event<'a> {
     /// The links and addresses that exist have been told; instances may start.
     Start,
     /// Time has passed: do what is due.
-    Timeout,
+    Timeout {
+        /// All that came before now has been handed in. Without it no Active_Down_Timer fires: what
+        /// came before its deadline counts before it. If [`next_deadline`](super::Router::next_deadline)
+        /// is still not in the future, read the sockets to their end and say so.
+        drained: bool,
+    },
     /// A VRRP message came.
     Received(Received<'a>),
     /// A link appeared or changed.

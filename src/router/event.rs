@@ -6,6 +6,8 @@
 
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::model::{ChecksumForm, Family, Scope};
 use crate::vrrp::stats::Reason;
 use crate::vrrp::timing::Centis;
@@ -117,7 +119,7 @@ pub struct AddressSpec<'a> {
 }
 
 /// A state as it is shown outside: keepalived's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shown {
     /// Not started, or stopped.
     Init,
@@ -145,7 +147,7 @@ impl Shown {
 }
 
 /// Why an instance is in Fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// No interface of that name.
     NoInterface,
@@ -153,6 +155,17 @@ pub enum Fault {
     InterfaceDown,
     /// The interface has no usable address of the family, or not the one to send from.
     NoAddress,
+}
+
+impl Fault {
+    /// In words, for the log and status.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Fault::NoInterface => "no such interface",
+            Fault::InterfaceDown => "interface down",
+            Fault::NoAddress => "no address to send from",
+        }
+    }
 }
 
 /// An instance changed its state.

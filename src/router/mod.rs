@@ -183,7 +183,8 @@ impl Router {
             Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
             Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
             Event::Stale(id) => {
-                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
+                let there = |vip: &&mut Vip| self.links[vip.link as usize].ifindex != 0;
+                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(there) {
                     (vip.installed, vip.foreign) = (true, false);
                     self.slots[vip.instance as usize].stale = true;
                 }
@@ -272,6 +273,12 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
         }
+    }
+
+    /// A virtual address as it is put on an interface.
+    pub fn address_spec(&self, id: AddressId) -> Option<AddressSpec<'_>> {
+        let a = id.0 as usize;
+        (a < self.vips.len()).then(|| spec(&self.config, &self.links, &self.vips, a))
     }
 
     /// Carries out what the election decided. On becoming Active: advert, addresses, announcements,

@@ -224,7 +224,7 @@ mod tests {
         let words = ["priority", "vrid", "preempt", "peer", "on"];
         let s = |w| suggest(w, &mut words.iter().copied());
         assert_eq!(s("prioritty"), Some("priority"));
-        assert_eq!(s("pioirty"), None);
+        assert_eq!(s("prxoxxty"), None);
         assert_eq!(s("vrdi"), Some("vrid"));
         assert_eq!(s("per"), Some("peer"));
         assert_eq!(s("xy"), None);

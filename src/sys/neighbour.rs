@@ -143,3 +143,79 @@ fn unsolicited_na(mac: [u8; 6], ip: Ipv6Addr) -> [u8; NA_FRAME] {
 fn words(bytes: &[u8]) -> u32 {
     bytes.chunks_exact(2).map(|w| u16::from_be_bytes([w[0], w[1]]) as u32).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::testnet::{Capture, with_cable};
+
+    const MAC: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x33];
+
+    /// Written out from RFC 826 and RFC 9568 §6.4.1.
+    #[rustfmt::skip]
+    const ARP: [u8; 60] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, // to all
+        0x00, 0x00, 0x5e, 0x00, 0x01, 0x33, // from
+        0x08, 0x06,                         // ARP
+        0x00, 0x01,                         // hardware: Ethernet
+        0x08, 0x00,                         // protocol: IPv4
+        6, 4,                               // their lengths
+        0x00, 0x01,                         // request
+        0x00, 0x00, 0x5e, 0x00, 0x01, 0x33, // sender: hardware
+        192, 168, 1, 1,                     // and protocol address
+        0x00, 0x00, 0x5e, 0x00, 0x01, 0x33, // target: the same
+        192, 168, 1, 1,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // padding to 60
+    ];
+
+    /// Written out from RFC 4861 §4.4 for 2001:db8::1. The checksum by hand: the words of the source
+    /// and target 2·(2001+0db8+1) = 5b74, of the destination ff02+1 = ff03, the length 20, the next
+    /// header 3a, the type 8800, the flags a000, the option 0201, the address 0+5e00+0133 = 5f33.
+    /// Their sum is 2e4e5, folded e4e7, its complement 1b18 as computed in `checksum_by_hand`.
+    #[rustfmt::skip]
+    const ADVERTISEMENT: [u8; 86] = [
+        0x33, 0x33, 0x00, 0x00, 0x00, 0x01, // to all nodes
+        0x00, 0x00, 0x5e, 0x00, 0x01, 0x33, // from
+        0x86, 0xdd,                         // IPv6
+        0x60, 0, 0, 0, 0, 32, 58, 255,      // version; 32 bytes of ICMPv6; hop limit
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // source: the address
+        0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,       // all nodes
+        136, 0, CHECKSUM[0], CHECKSUM[1],   // neighbour advertisement
+        0xa0, 0, 0, 0,                      // Router, Override
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // target
+        2, 1, 0x00, 0x00, 0x5e, 0x00, 0x01, 0x33, // its link-layer address
+    ];
+    const CHECKSUM: [u8; 2] = {
+        let sum: u32 = 0x5b74 + 0xff03 + 0x20 + 0x3a + 0x8800 + 0xa000 + 0x0201 + 0x5f33;
+        (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes()
+    };
+
+    #[test]
+    fn frames_by_hand() {
+        assert_eq!(gratuitous_arp(MAC, Ipv4Addr::new(192, 168, 1, 1)), ARP);
+        assert_eq!(unsolicited_na(MAC, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), ADVERTISEMENT);
+    }
+
+    /// Both frames arrive at the other end of a cable as they were built, and the sender hears nothing.
+    #[test]
+    fn on_the_wire() {
+        with_cable(|net| {
+            net.enter_b();
+            let capture = Capture::open();
+            net.enter_a();
+            let announcer = Announcer::open().unwrap();
+            announcer.announce(net.va, MAC, "192.168.1.1".parse().unwrap()).unwrap();
+            announcer.announce(net.va, MAC, "2001:db8::1".parse().unwrap()).unwrap();
+            assert_eq!(capture.next("the ARP request", |f| f[6..12] == MAC && f[12..14] == [8, 6]), ARP);
+            assert_eq!(capture.next("the NA", |f| f[6..12] == MAC && f[12] == 0x86), ADVERTISEMENT);
+
+            net.enter_b();
+            let back = Announcer::open().unwrap();
+            back.announce(net.vb, MAC, "192.168.1.2".parse().unwrap()).unwrap();
+            let mut b = [0; 64];
+            let heard = rustix::net::recv(&announcer.socket, &mut b[..], rustix::net::RecvFlags::empty());
+            assert_eq!(heard.err(), Some(rustix::io::Errno::AGAIN));
+            assert!(announcer.announce(9999, MAC, "192.168.1.1".parse().unwrap()).is_err());
+        });
+    }
+}

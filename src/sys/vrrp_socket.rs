@@ -446,3 +446,6 @@ fn parse_v6(len: usize, from: Ipv6Addr, told: &Told) -> Option<Parsed> {
     let (destination, ttl) = (IpAddr::V6(told.destination?), told.hop_limit?);
     Some(Parsed { source: IpAddr::V6(from), destination, ttl, start: 0, end: len })
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,8 @@ impl Monitor {
     }
 }
 
-fn notice(kind: u16, body: &[u8]) -> Option<Notice<'_>> {
+/// What a message tells.
+pub(super) fn notice(kind: u16, body: &[u8]) -> Option<Notice<'_>> {
     let kind = kind as u32;
     if kind == nl::RTM_NEWLINK as u32 {
         parse_link(body).map(Notice::Link)

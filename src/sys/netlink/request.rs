@@ -4,7 +4,7 @@
 //! returns: nothing here waits.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use heapless::Vec;
 use linux_raw_sys::netlink as nl;
@@ -53,6 +53,12 @@ pub struct Rtnl {
     socket: Socket,
     seq: u32,
     buffer: Box<[u8; BUFFER]>,
+}
+
+impl AsFd for Rtnl {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl Rtnl {

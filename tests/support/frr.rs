@@ -27,10 +27,7 @@ pub(crate) enum Family {
 /// carries the address; it holds the macvlan's protodown while it is Backup.
 #[track_caller]
 pub(crate) fn start(node: &Node, family: Family, priority: u8, interval_ms: u32) -> Frr {
-    assert!(
-        Path::new(DIRECTORY).join("vrrpd").exists(),
-        "The interop tests need FRR's vrrpd (Debian package frr)."
-    );
+    assert!(Path::new(DIRECTORY).join("vrrpd").exists(), "The interop tests need FRR's vrrpd (Debian package frr).");
     let (link, mac, addresses, kind) = match family {
         Family::Ipv4 => ("vrrp4-51", "00:00:5e:00:01:33", vec!["192.0.2.254/24"], "ip 192.0.2.254"),
         Family::Ipv6 => {

@@ -7,6 +7,7 @@
 //! - [`packet`]: VRRP as these tests read and forge it, written apart from the product's own.
 //! - [`pinger`]: a client that pings every 10 ms and knows its longest silence.
 //! - [`process`]: a daemon in a namespace; [`picovrrp`], [`keepalived`] and [`frr`] are such.
+//! - [`two`]: two routers with picovrrp and a client, where most tests begin.
 
 #![allow(dead_code, reason = "each of the programs that share this module uses a part of it")]
 #![allow(unused_imports, reason = "each of the programs that share this module uses a part of it")]
@@ -21,11 +22,13 @@ pub(crate) mod pinger;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod tshark;
+pub(crate) mod two;
 pub(crate) mod wire;
 
 pub(crate) use lab::{CLIENT4, Lab, Node, VIP4, VIP6, VIP6_LINK};
 pub(crate) use picovrrp::Picovrrp;
 pub(crate) use pinger::Pinger;
+pub(crate) use two::{Flavour, Two, V2, V3, V3_IPV6};
 pub(crate) use wire::Sighting;
 
 use std::time::{Duration, Instant};
@@ -47,7 +50,7 @@ pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut condition: impl FnM
             return found;
         }
         assert!(Instant::now() < deadline, "waited {timeout:?} in vain: {what}");
-        std::thread::sleep(ms(10));
+        std::thread::sleep(ms(20));
     }
 }
 

@@ -20,7 +20,9 @@ fn look() -> Result<(), String> {
     }
     for (tool, package) in [("ip", "iproute2"), ("nft", "nftables")] {
         if !installed(tool) {
-            return Err(format!("The lab needs the command `{tool}` (Debian package {package}), which is not installed."));
+            return Err(format!(
+                "The lab needs the command `{tool}` (Debian package {package}), which is not installed."
+            ));
         }
     }
     sweep();

@@ -137,8 +137,7 @@ fn advert(
     let version = payload.first()? >> 4;
     let (vrid, priority, count) = (*payload.get(1)?, *payload.get(2)?, usize::from(*payload.get(3)?));
     let v2 = version == 2;
-    let interval_ms =
-        if v2 { u32::from(*payload.get(5)?) * 1000 } else { u32::from(word(payload, 4)? & 0x0fff) * 10 };
+    let interval_ms = if v2 { u32::from(*payload.get(5)?) * 1000 } else { u32::from(word(payload, 4)? & 0x0fff) * 10 };
     let size = if source.is_ipv4() { 4 } else { 16 };
     let address = |i: usize| -> Option<IpAddr> {
         let at = 8 + i * size;
@@ -203,7 +202,8 @@ impl Forged {
             covered.extend([224, 0, 0, 18, 0, IPPROTO_VRRP]);
             covered.extend((m.len() as u16).to_be_bytes());
         }
-        let sum = if self.checksum == Checksum::Wrong { 0x1234 ^ internet_checksum(&m) } else { internet_checksum(&covered) };
+        let sum =
+            if self.checksum == Checksum::Wrong { 0x1234 ^ internet_checksum(&m) } else { internet_checksum(&covered) };
         m[6..8].copy_from_slice(&sum.to_be_bytes());
         m
     }

@@ -68,7 +68,12 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} did not end within {timeout:?}; it said:\n{}", self.name, self.log());
+            assert!(
+                Instant::now() < deadline,
+                "{} did not end within {timeout:?}; it said:\n{}",
+                self.name,
+                self.log()
+            );
             std::thread::sleep(ms(5));
         }
     }

@@ -28,7 +28,7 @@ use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::RECEIVE_BUFFER;
 use crate::sys::clock;
 use crate::text::{Ip, Text, Written};
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 mod clients;
 mod io_actions;
@@ -42,6 +42,9 @@ use report::System;
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const LISTENER: Token = Token(2);
+
+/// A deadline missed by more than this says that we were stopped, or starved.
+const STALL: Micros = Micros::from_millis(20);
 
 /// Reads a configuration again: the file that `run` was given.
 pub type Reader = Box<dyn Fn(&mut Config, &mut Diagnostics) -> io::Result<()>>;
@@ -447,14 +450,17 @@ impl Core {
     }
 
     /// What is due. Before an Active_Down_Timer fires the sockets are read to their end: what came
-    /// before the deadline counts before it, also when we were stopped for a while.
+    /// before the deadline counts before it, also when we were stopped for a while. After a stall
+    /// they are read before anything is sent: another router may be Active by now.
     fn timeout(&mut self, buffer: &mut [u8], now: Instant) {
-        let is_due = |router: &Router| router.next_deadline().is_some_and(|t| t <= now);
-        if !is_due(&self.router) {
+        let due_by = |router: &Router, moment: Instant| router.next_deadline().is_some_and(|t| t <= moment);
+        if !due_by(&self.router, now) {
             return;
         }
-        self.handle(Event::Timeout { drained: false }, now);
-        if is_due(&self.router) {
+        if !due_by(&self.router, now - STALL) {
+            self.handle(Event::Timeout { drained: false }, now);
+        }
+        if due_by(&self.router, now) {
             for at in 0..io_actions::MAX_SOCKETS {
                 while self.receive(at, buffer, now) {}
             }

@@ -59,8 +59,9 @@ fn name(router: &Router, id: InstanceId) -> &str {
 
 pub(super) fn transition(router: &Router, t: &Transition, to: &mut Text<'_>) -> Written {
     uwrite!(to, "{}: {} -> {}", name(router, t.instance), t.from.word(), t.to.word())?;
+    let interface = router.view(t.instance.0 as usize).map_or("?", |v| v.interface);
     match (t.to, t.fault) {
-        (Shown::Fault, Some(fault)) => uwrite!(to, " ({})", fault.words()),
+        (Shown::Fault, Some(fault)) => uwrite!(to, " ({}: {})", interface, fault.words()),
         (Shown::Master, _) => uwrite!(to, " (priority {}, {})", t.priority, t.reason.name()),
         _ => uwrite!(to, " (priority {})", t.priority),
     }

@@ -317,6 +317,12 @@ impl Router {
                 self.send_advert(i, priority, out);
                 self.install(i, out);
             }
+            Outcome::AssertWhenDue => {
+                let garp = self.config.instances[i].garp;
+                let slot = &mut self.slots[i];
+                slot.last_event = LastEvent::ConflictSurvived;
+                slot.announce.again(&garp, now + PACE);
+            }
             Outcome::Assert => {
                 self.send_advert(i, priority, out);
                 let garp = self.config.instances[i].garp;

@@ -183,7 +183,7 @@ impl Router {
         }
         match outcome {
             Outcome::BecameBackup => slot.last_event = LastEvent::HigherPriority,
-            Outcome::Assert | Outcome::Outlasted => {
+            Outcome::Assert | Outcome::AssertWhenDue | Outcome::Outlasted => {
                 let (source, priority) = (m.source, heard.priority);
                 out.act(Action::Report(Report::Conflict { instance: id, source, priority }));
             }

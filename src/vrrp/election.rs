@@ -69,6 +69,8 @@ pub enum Outcome {
     Advertise,
     /// Still Active, a losing Active was heard: send an advert at once.
     Assert,
+    /// The same, but the regular advert is overdue: it answers, once what else waits is read.
+    AssertWhenDue,
     /// Still Active, a losing Active was heard, and it has just been answered.
     Outlasted,
     /// Left Active on purpose: send an advert of priority 0; the addresses stay.
@@ -210,7 +212,7 @@ impl VirtualRouter {
         match self.state {
             State::Initialize => Outcome::Nothing,
             State::Backup { active_down } => self.advertisement_as_backup(p, heard, active_down, now),
-            State::Active { .. } => self.advertisement_as_active(p, heard, now),
+            State::Active { adver } => self.advertisement_as_active(p, heard, adver, now),
             // The successor speaks. A priority 0 is somebody else who leaves.
             State::Leaving { .. } if heard.priority != 0 => self.shutdown(),
             State::Leaving { .. } => Outcome::Nothing,
@@ -255,11 +257,14 @@ impl VirtualRouter {
     }
 
     /// §6.4.3: If an ADVERTISEMENT is received. Preempt_Mode is not considered.
-    fn advertisement_as_active(&mut self, p: &Parameters, heard: &Heard, now: Instant) -> Outcome {
+    ///
+    /// After a stall many may wait, and the last may make us yield: while our own advert is overdue
+    /// none of them is answered by itself.
+    fn advertisement_as_active(&mut self, p: &Parameters, heard: &Heard, adver: Instant, now: Instant) -> Outcome {
         if heard.priority == 0 {
             // If the Priority is 0: send an ADVERTISEMENT, reset the Adver_Timer. A flood of them
             // must not make us flood: the cap is the same as for assertions.
-            if !self.may_assert(p, now) {
+            if adver <= now || !self.may_assert(p, now) {
                 return Outcome::Nothing;
             }
             self.state = State::Active { adver: now + p.advertisement_interval.micros() };
@@ -272,7 +277,11 @@ impl VirtualRouter {
             return self.enter_backup(p, now);
         }
         // else: discard, and send an ADVERTISEMENT immediately; capped, and the Adver_Timer runs on.
-        if self.may_assert(p, now) { Outcome::Assert } else { Outcome::Outlasted }
+        match (self.may_assert(p, now), adver <= now) {
+            (true, false) => Outcome::Assert,
+            (true, true) => Outcome::AssertWhenDue,
+            (false, _) => Outcome::Outlasted,
+        }
     }
 
     /// One answer within half an interval: a peer that heard it has yielded by then.

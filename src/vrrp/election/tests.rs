@@ -229,3 +229,14 @@ fn version_2() {
     r.advertisement(&p, &heard(200), at(500));
     assert_eq!(r.active_adver_interval().get(), 200);
 }
+
+/// Active, stalled past its own advert: what waits is not answered one by one, and the last may win.
+#[test]
+fn stalled_active() {
+    let p = params(100);
+    let mut r = active(&p);
+    assert_eq!(r.advertisement(&p, &heard(0), at(5000)), Outcome::Nothing);
+    assert_eq!(r.advertisement(&p, &heard(50), at(5000)), Outcome::AssertWhenDue);
+    assert_eq!(r.advertisement(&p, &heard(50), at(5000)), Outcome::Outlasted);
+    assert_eq!(r.advertisement(&p, &heard(150), at(5000)), Outcome::BecameBackup);
+}

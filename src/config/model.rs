@@ -71,16 +71,20 @@ impl Strings {
         if s.is_empty() {
             return Some(StrId::default());
         }
-        let found = self.bytes.windows(s.len()).position(|w| w == s.as_bytes());
-        let start = match found {
+        let start = match self.find(s) {
             Some(at) => at,
             None => {
-                let at = self.bytes.len();
                 self.bytes.extend_from_slice(s.as_bytes()).ok()?;
-                at
+                // Its first occurrence may begin before what was appended ("ab" + "abab"); taking
+                // the first one always gives equal strings equal ids.
+                self.find(s)?
             }
         };
         Some(StrId { start: start as u16, len: s.len() as u16 })
+    }
+
+    fn find(&self, s: &str) -> Option<usize> {
+        self.bytes.windows(s.len()).position(|w| w == s.as_bytes())
     }
 
     /// The string that `id` names; empty for an id of another pool that does not fit this one.
@@ -288,6 +292,31 @@ pub struct Instance {
     pub checksum: ChecksumForm,
 }
 
+impl Default for Instance {
+    /// The built-in defaults; name, interface, VRID and addresses have none.
+    fn default() -> Instance {
+        Instance {
+            name: StrId::default(),
+            interface: StrId::default(),
+            vrid: 0,
+            family: Family::V4,
+            version: Version::V3,
+            priority: 100,
+            advert: Centis::SECOND,
+            preempt: Preempt::On,
+            start: Start::Backup,
+            addresses: Range::default(),
+            peers: Range::default(),
+            unicast: None,
+            source: None,
+            group: None,
+            password: None,
+            garp: Garp::default(),
+            checksum: ChecksumForm::Plain,
+        }
+    }
+}
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -359,5 +388,21 @@ impl Config {
     /// The interface that `address` of `instance` stands on.
     pub fn device_of(&self, instance: &Instance, address: &Address) -> &str {
         self.str(if address.dev.is_empty() { instance.interface } else { address.dev })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Equal strings have equal ids, also when the first occurrence arises across a boundary.
+    #[test]
+    fn equal_strings_equal_ids() {
+        let mut s = Strings::default();
+        s.add("xab").unwrap();
+        let first = s.add("abab").unwrap();
+        assert_eq!(s.add("abab"), Some(first));
+        assert_eq!(s.get(first), "abab");
+        assert_eq!(s.add(""), Some(StrId::default()));
     }
 }

@@ -1,0 +1,265 @@
+//! The table of keywords, and how a line is read by it.
+
+use ufmt::{uWrite, uwrite};
+
+use super::lex::Words;
+use super::{property, statement};
+use crate::config::assemble::{Assembler, Draft, Marks, Open, Reported, Slot};
+use crate::config::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
+use crate::config::model::Config;
+
+pub(super) type Done = Result<(), Reported>;
+
+/// It begins a line.
+pub(super) const STATEMENT: u8 = 1;
+/// It is a property of an instance.
+pub(super) const INSTANCE: u8 = 2;
+/// It may stand in `defaults`.
+pub(super) const DEFAULTS: u8 = 4;
+
+/// A keyword.
+pub(super) struct Keyword {
+    pub(super) name: &'static str,
+    /// Where it may stand.
+    pub(super) places: u8,
+    /// For what is given at most once.
+    pub(super) once: Option<Slot>,
+    /// Reads what follows it.
+    pub(super) read: fn(&mut Reader<'_>, &mut Words<'_>) -> Done,
+}
+
+const fn statement(
+    name: &'static str,
+    once: Option<Slot>,
+    read: fn(&mut Reader<'_>, &mut Words<'_>) -> Done,
+) -> Keyword {
+    Keyword { name, places: STATEMENT, once, read }
+}
+
+const fn scalar(
+    name: &'static str,
+    places: u8,
+    slot: Slot,
+    read: fn(&mut Reader<'_>, &mut Words<'_>) -> Done,
+) -> Keyword {
+    Keyword { name, places, once: Some(slot), read }
+}
+
+/// Every keyword that this version reads.
+static KEYWORDS: [Keyword; 24] = [
+    statement("router-id", Some(Slot::RouterId), statement::router_id),
+    statement("log", Some(Slot::Log), statement::log),
+    statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
+    statement("strict", Some(Slot::Strict), statement::strict),
+    statement("startup-delay", Some(Slot::StartupDelay), statement::startup_delay),
+    statement("defaults", None, statement::defaults),
+    statement("instance", None, statement::instance),
+    scalar("on", INSTANCE, Slot::On, property::on),
+    scalar("vrid", INSTANCE, Slot::Vrid, property::vrid),
+    scalar("family", INSTANCE | DEFAULTS, Slot::Family, property::family),
+    scalar("version", INSTANCE | DEFAULTS, Slot::Version, property::version),
+    scalar("priority", INSTANCE | DEFAULTS, Slot::Priority, property::priority),
+    scalar("advert", INSTANCE | DEFAULTS, Slot::Advert, property::advert),
+    scalar("preempt", INSTANCE | DEFAULTS, Slot::Preempt, property::preempt),
+    scalar("start", INSTANCE | DEFAULTS, Slot::Start, property::start),
+    scalar("unicast", INSTANCE, Slot::Unicast, property::unicast),
+    scalar("source", INSTANCE, Slot::Source, property::source),
+    scalar("group4", INSTANCE | DEFAULTS, Slot::Group4, property::group4),
+    scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
+    scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
+    scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
+    Keyword { name: "garp", places: INSTANCE | DEFAULTS, once: None, read: property::garp },
+    Keyword { name: "address", places: INSTANCE, once: None, read: property::address },
+    Keyword { name: "peer", places: INSTANCE, once: None, read: property::peer },
+];
+
+/// Keywords of the language that this version does not read yet; those that begin a line of their own.
+static LATER_STATEMENTS: [&str; 13] = [
+    "check",
+    "group",
+    "script-user",
+    "script-security",
+    "hotplug",
+    "notify-fifo",
+    "interface-delay",
+    "static-address",
+    "static-route",
+    "max-children",
+    "startup",
+    "shutdown",
+    "include",
+];
+
+/// The same among the properties.
+static LATER_PROPERTIES: [&str; 15] = [
+    "track",
+    "track-interface",
+    "notify",
+    "notify-master",
+    "notify-backup",
+    "notify-fault",
+    "notify-stop",
+    "notify-timeout",
+    "vmac",
+    "vmac-base",
+    "route",
+    "rule",
+    "accept",
+    "weights",
+    "ttl",
+];
+
+fn find(word: &str, places: u8) -> Option<&'static Keyword> {
+    KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)
+}
+
+/// Whether `word` would be taken for a property where a name is expected.
+pub(super) fn is_property(word: &str) -> bool {
+    find(word, INSTANCE).is_some() || LATER_PROPERTIES.contains(&word)
+}
+
+/// Reads lines into a configuration.
+pub(super) struct Reader<'a> {
+    pub(super) asm: Assembler<'a>,
+    pub(super) in_defaults: bool,
+    globals: Marks,
+    /// Options that the property just read would have taken: candidates for a suggestion.
+    pub(super) options: &'static [&'static str],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(config: &'a mut Config, diag: &'a mut Diagnostics) -> Reader<'a> {
+        Reader { asm: Assembler::new(config, diag), in_defaults: false, globals: Marks::default(), options: &[] }
+    }
+
+    /// What the property being read belongs to.
+    pub(super) fn target(&mut self) -> &mut Draft {
+        if self.in_defaults { &mut self.asm.defaults } else { &mut self.asm.draft }
+    }
+
+    /// Reads one line.
+    pub(super) fn line(&mut self, w: &mut Words<'_>) {
+        let Some(first) = w.peek() else { return };
+        let at = w.pos();
+        self.in_defaults = false;
+        self.options = &[];
+        if let Some(keyword) = find(first, STATEMENT) {
+            w.skip();
+            if let Some(slot) = keyword.once
+                && let Err(before) = self.globals.give(slot, at)
+            {
+                self.twice(at, keyword.name, before);
+            } else if (keyword.read)(self, w).is_ok() {
+                self.nothing_behind(w, keyword.name);
+            }
+        } else if LATER_STATEMENTS.contains(&first) {
+            self.later(at, first);
+        } else {
+            self.properties(w, INSTANCE, true);
+        }
+    }
+
+    /// Reads properties up to the end of the line.
+    pub(super) fn properties(&mut self, w: &mut Words<'_>, place: u8, line_start: bool) {
+        let mut begins_line = line_start;
+        while let Some(word) = w.peek() {
+            let at = w.pos();
+            w.skip();
+            match find(word, place) {
+                Some(_) if place == INSTANCE && self.asm.open == Open::Nothing => {
+                    self.asm.diag.error(at, &mut |t| {
+                        uwrite!(t, "'{}' before any instance: expected 'instance NAME' or 'defaults' above it", word)
+                    });
+                    w.skip_all();
+                }
+                Some(keyword) => {
+                    self.options = &[];
+                    if self.property(w, keyword, at).is_err() {
+                        self.resume(w, place);
+                    }
+                }
+                None => {
+                    self.unknown(at, word, place, begins_line);
+                    self.resume(w, place);
+                }
+            }
+            begins_line = false;
+        }
+    }
+
+    fn property(&mut self, w: &mut Words<'_>, keyword: &Keyword, at: Pos) -> Done {
+        if let Some(slot) = keyword.once {
+            self.give(slot, at, keyword.name)?;
+        }
+        (keyword.read)(self, w)
+    }
+
+    /// Marks `slot` of the target as given, or reports that it was before.
+    pub(super) fn give(&mut self, slot: Slot, at: Pos, name: &str) -> Done {
+        match self.target().marks.give(slot, at) {
+            Ok(()) => Ok(()),
+            Err(before) => {
+                self.twice(at, name, before);
+                Err(Reported)
+            }
+        }
+    }
+
+    /// Goes on at the next word that is a property, behind one that was wrong.
+    fn resume(&mut self, w: &mut Words<'_>, place: u8) {
+        while let Some(word) = w.peek() {
+            if !w.quoted() && (find(word, place).is_some() || LATER_PROPERTIES.contains(&word)) {
+                return;
+            }
+            w.skip();
+        }
+    }
+
+    fn unknown(&mut self, at: Pos, word: &str, place: u8, begins_line: bool) {
+        if LATER_PROPERTIES.contains(&word) {
+            return self.later(at, word);
+        }
+        if find(word, STATEMENT).is_some() {
+            return self
+                .asm
+                .diag
+                .error(at, &mut |t| uwrite!(t, "'{}' in the middle of a line: expected on a line of its own", word));
+        }
+        if find(word, INSTANCE).is_some() {
+            return self.asm.diag.error(at, &mut |t| uwrite!(t, "'{}' has no default: expected in an instance", word));
+        }
+        let what = if begins_line && self.asm.open == Open::Nothing { "statement" } else { "property" };
+        let places = if begins_line { place | STATEMENT } else { place };
+        let names = KEYWORDS.iter().filter(|k| k.places & places != 0).map(|k| k.name);
+        let suggested = suggest(word, &mut names.chain(self.options.iter().copied()));
+        self.asm.diag.error(at, &mut |t| {
+            uwrite!(t, "unknown {} '{}'", what, Excerpt(word))?;
+            match suggested {
+                Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
+                None => Ok(()),
+            }
+        });
+    }
+
+    fn later(&mut self, at: Pos, word: &str) {
+        self.asm.diag.error(at, &mut |t| uwrite!(t, "'{}' is not supported yet by this version", word));
+    }
+
+    fn twice(&mut self, at: Pos, name: &str, before: Pos) {
+        self.asm.diag.error(at, &mut |t| uwrite!(t, "'{}' given twice, first at line {}", name, before.line));
+    }
+
+    fn nothing_behind(&mut self, w: &Words<'_>, name: &str) {
+        if let Some(word) = w.peek() {
+            self.asm.diag.error(w.pos(), &mut |t| {
+                uwrite!(t, "unexpected '{}' behind '{}': expected the end of the line", Excerpt(word), name)
+            });
+        }
+    }
+
+    /// Reports `word` with a message of its own.
+    pub(super) fn refuse(&mut self, at: Pos, message: &str) -> Reported {
+        self.asm.diag.error(at, &mut |t| t.write_str(message));
+        Reported
+    }
+}

@@ -175,12 +175,16 @@ impl<'a> Reader<'a> {
                 Some(keyword) => {
                     self.options = &[];
                     if self.property(w, keyword, at).is_err() {
-                        self.resume(w, place);
+                        // The wrong value, unless it was forgotten.
+                        if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
+                            w.skip();
+                        }
+                        self.resume(w, place, true);
                     }
                 }
                 None => {
                     self.unknown(at, word, place, begins_line);
-                    self.resume(w, place);
+                    self.resume(w, place, !LATER_PROPERTIES.contains(&word));
                 }
             }
             begins_line = false;
@@ -205,11 +209,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on at the next word that is a property, behind one that was wrong.
-    fn resume(&mut self, w: &mut Words<'_>, place: u8) {
+    /// Goes on behind what was wrong: at the next word that is a property or, when `near` is asked
+    /// for, looks like one.
+    fn resume(&mut self, w: &mut Words<'_>, place: u8, near: bool) {
         while let Some(word) = w.peek() {
-            if !w.quoted() && (find(word, place).is_some() || LATER_PROPERTIES.contains(&word)) {
-                return;
+            if !w.quoted() {
+                let mut names = KEYWORDS.iter().filter(|k| k.places & place != 0).map(|k| k.name);
+                let known = find(word, place).is_some() || LATER_PROPERTIES.contains(&word);
+                if known || (near && suggest(word, &mut names).is_some()) {
+                    return;
+                }
             }
             w.skip();
         }

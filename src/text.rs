@@ -165,7 +165,7 @@ fn decimal<W: uWrite + ?Sized>(
     mut digits: u32,
 ) -> Result<(), W::Error> {
     uwrite!(f, "{}", whole)?;
-    while digits > 0 && fraction % 10 == 0 {
+    while digits > 0 && fraction.is_multiple_of(10) {
         (fraction, digits) = (fraction / 10, digits - 1);
     }
     if digits == 0 {

@@ -94,7 +94,7 @@ fn values() {
             "instance b on eth0 vrid 1 address fe80::2 group6 fe80::1",
             "2:50: 'group6' needs an IPv6 multicast address, such as ff02::12, not 'fe80::1'",
         ),
-        ("auth ah x", "2:6: 'auth' needs 'pass', not 'ah'"),
+        ("version 2 auth ah x", "2:16: 'auth' needs 'pass', not 'ah'"),
         ("version 2 auth pass \"\"", "2:21: 'auth pass' needs a password, not an empty word"),
         (
             "version 2 auth pass 1234567\u{e4}",

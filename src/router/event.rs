@@ -6,6 +6,8 @@
 
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::model::{ChecksumForm, Family, Scope};
 use crate::vrrp::stats::Reason;
 use crate::vrrp::timing::Centis;
@@ -67,7 +69,12 @@ pub enum Event<'a> {
     /// The links and addresses that exist have been told; instances may start.
     Start,
     /// Time has passed: do what is due.
-    Timeout,
+    Timeout {
+        /// All that came before now has been handed in. Without it no Active_Down_Timer fires: what
+        /// came before its deadline counts before it. If [`next_deadline`](super::Router::next_deadline)
+        /// is still not in the future, read the sockets to their end and say so.
+        drained: bool,
+    },
     /// A VRRP message came.
     Received(Received<'a>),
     /// A link appeared or changed.
@@ -112,7 +119,7 @@ pub struct AddressSpec<'a> {
 }
 
 /// A state as it is shown outside: keepalived's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shown {
     /// Not started, or stopped.
     Init,
@@ -140,7 +147,7 @@ impl Shown {
 }
 
 /// Why an instance is in Fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// No interface of that name.
     NoInterface,
@@ -148,6 +155,17 @@ pub enum Fault {
     InterfaceDown,
     /// The interface has no usable address of the family, or not the one to send from.
     NoAddress,
+}
+
+impl Fault {
+    /// In words, for the log and status.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Fault::NoInterface => "no such interface",
+            Fault::InterfaceDown => "interface down",
+            Fault::NoAddress => "no address to send from",
+        }
+    }
 }
 
 /// An instance changed its state.

@@ -1,5 +1,514 @@
-//! The instance table, sans-IO.
+//! The router: a table of instances, sans-IO.
+//!
+//! [`Router::handle`] takes an event and the time and yields actions; [`Router::next_deadline`] says
+//! when to come back with [`Event::Timeout`]. It never reads a clock, a socket or a file, and
+//! allocates nothing but what a new configuration needs. The daemon and the simulator run this code.
+//!
+//! - [`event`]: what goes in and what comes out.
+//! - `link`: interfaces and their addresses: which instance may speak, and from where.
+//! - `receive`: an advert's way from the socket to the election.
+//! - `announce`: gratuitous ARP and neighbour advertisements in time.
+//! - `reload`: another configuration, and what stays as it is.
+//! - `view`: what status shows.
+
+use core::net::IpAddr;
+
+use heapless::{Vec, index_map::FnvIndexMap};
+
+use crate::config::model::{
+    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, Preempt, Start,
+};
+use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
+use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
+use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
+use crate::vrrp::timing::{Centis, Instant, Micros, Version};
+
+mod announce;
+mod checksum;
+mod deadlines;
 pub mod event;
+mod link;
+mod receive;
+mod reload;
+mod view;
+
+pub use announce::PACE;
 pub use event::{Action, Actions, Event};
-/// Placeholder for the links of the documentation while the table is written.
-pub struct Router;
+pub use link::Listen;
+pub use view::InstanceView;
+
+use announce::Announce;
+use deadlines::Deadlines;
+use event::{AddressId, AddressSpec, Fault, InstanceId, Report, Shown, Transition};
+use link::Link;
+
+/// Adverts and announcements due within this time are served by one wake-up. Never
+/// Active_Down_Timers: at 1 cs one point of priority is 39 µs.
+pub const COALESCE: Micros = Micros::from_millis(2);
+/// Instances with a shorter interval keep their own rhythm.
+const COALESCE_FROM: Centis = match Centis::new(50) {
+    Some(c) => c,
+    None => Centis::SECOND,
+};
+
+/// Slots of the look-up by interface, family and VRID: a power of two, half full at most.
+const INDEX: usize = (2 * MAX_INSTANCES).next_power_of_two();
+
+type Key = (u32, Family, u8);
+
+/// State of one instance.
+#[derive(Debug)]
+struct Slot {
+    election: VirtualRouter,
+    /// Its interface, in `links`.
+    link: u8,
+    /// What we send from, while it is usable.
+    source: Option<IpAddr>,
+    fault: Option<Fault>,
+    /// What was last told outside.
+    shown: Shown,
+    /// When that changed.
+    since: Instant,
+    transitions: u32,
+    /// Addresses of an earlier run are still on: until another router speaks, or a fault.
+    stale: bool,
+    announce: Announce,
+    forms: checksum::Forms,
+    /// The Active router that was heard last.
+    master: Option<(IpAddr, u8)>,
+    stats: InstanceStats,
+    last_event: LastEvent,
+    reason: Reason,
+}
+
+/// State of one virtual address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Vip {
+    /// Its interface, in `links`.
+    link: u8,
+    /// Whose it is.
+    instance: u8,
+    /// We have put it on.
+    installed: bool,
+    /// It was there before us, or somebody else put it on: used, never removed.
+    foreign: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before [`Event::Start`].
+    New,
+    /// Waiting for the start-up delay.
+    Delayed(Instant),
+    Running,
+    /// Another configuration is in place, what it needs of the links is not told yet.
+    Reloading,
+    Stopping,
+}
+
+/// All instances of one daemon.
+#[derive(Debug)]
+pub struct Router {
+    config: Box<Config>,
+    phase: Phase,
+    links: Vec<Link, MAX_LINKS>,
+    slots: Vec<Slot, MAX_INSTANCES>,
+    /// Parallel to the configuration's addresses.
+    vips: Vec<Vip, MAX_ADDRESSES>,
+    index: FnvIndexMap<Key, u8, INDEX>,
+    deadlines: Deadlines<MAX_INSTANCES>,
+    stats: GlobalStats,
+}
+
+impl Router {
+    /// A router with this configuration. It knows no interface yet.
+    pub fn new(config: Box<Config>) -> Router {
+        let mut router = Router {
+            config,
+            phase: Phase::New,
+            links: Vec::new(),
+            slots: Vec::new(),
+            vips: Vec::new(),
+            index: FnvIndexMap::new(),
+            deadlines: Deadlines::new(),
+            stats: GlobalStats::default(),
+        };
+        for a in 0..router.config.addresses.len() {
+            // The pools are as large as the configuration's, so nothing can be lost here.
+            let _ = router.vips.push(Vip { link: 0, instance: (a % 256) as u8, ..Vip::default() });
+        }
+        for i in 0..router.config.instances.len() {
+            let instance = router.config.instances[i];
+            let link = router.link_named(instance.interface);
+            for a in instance.addresses.indices() {
+                let dev = router.config.addresses[a].dev;
+                let dev = if dev.is_empty() { link } else { router.link_named(dev) };
+                router.vips[a] = Vip { link: dev, instance: i as u8, ..Vip::default() };
+            }
+            let _ = router.slots.push(Slot::new(link));
+        }
+        router
+    }
+
+    /// The configuration that is running.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Counters of the whole router.
+    pub fn stats(&self) -> &GlobalStats {
+        &self.stats
+    }
+
+    /// When to call with [`Event::Timeout`] at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Delayed(t) => Some(t),
+            _ => self.deadlines.first().map(|(t, _)| t),
+        }
+    }
+
+    /// After [`Event::Stop`]: whether every instance has handed over.
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopping && self.slots.iter().all(|s| s.election.state() == State::Initialize)
+    }
+
+    /// Reacts to one event.
+    pub fn handle(&mut self, event: Event<'_>, now: Instant, out: &mut dyn Actions) {
+        match event {
+            Event::Start => self.start(now, out),
+            Event::Timeout { drained } => self.timeout(drained, now, out),
+            Event::Received(message) => self.receive(&message, now, out),
+            Event::Link(info) => self.link_changed(&info, now, out),
+            Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
+            Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
+            Event::Stale(id) => {
+                let there = |vip: &&mut Vip| self.links[vip.link as usize].ifindex != 0;
+                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(there) {
+                    (vip.installed, vip.foreign) = (true, false);
+                    self.slots[vip.instance as usize].stale = true;
+                }
+            }
+            Event::AddressExists(id) => self.address_exists(id, out),
+            Event::AddressFailed(id) => {
+                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
+                    vip.installed = false;
+                }
+            }
+            Event::Stop => self.stop(now, out),
+        }
+    }
+
+    fn start(&mut self, now: Instant, out: &mut dyn Actions) {
+        match self.phase {
+            Phase::New if self.config.startup_delay > Micros::ZERO => {
+                self.phase = Phase::Delayed(now + self.config.startup_delay);
+            }
+            Phase::New | Phase::Running | Phase::Reloading => self.run(now, out),
+            Phase::Delayed(_) | Phase::Stopping => {}
+        }
+    }
+
+    fn run(&mut self, now: Instant, out: &mut dyn Actions) {
+        self.phase = Phase::Running;
+        for i in 0..self.slots.len() {
+            self.evaluate(i, now, out);
+        }
+    }
+
+    fn stop(&mut self, now: Instant, out: &mut dyn Actions) {
+        self.phase = Phase::Stopping;
+        for i in 0..self.slots.len() {
+            let p = self.parameters(i);
+            let outcome = match self.slots[i].election.leave(&p, now) {
+                // In Fault, or not started: there is nothing to hand over.
+                Outcome::Nothing if self.slots[i].election.state() == State::Initialize => Outcome::Released,
+                outcome => outcome,
+            };
+            self.slots[i].last_event = LastEvent::Shutdown;
+            self.follow(i, outcome, now, out);
+        }
+    }
+
+    fn timeout(&mut self, drained: bool, now: Instant, out: &mut dyn Actions) {
+        if matches!(self.phase, Phase::Delayed(at) if at <= now) {
+            self.run(now, out);
+        }
+        while let Some((due, i)) = self.deadlines.first() {
+            let i = i as usize;
+            if due > now && !(due <= now + COALESCE && self.may_be_early(i)) {
+                return;
+            }
+            if !drained && matches!(self.slots[i].election.state(), State::Backup { .. }) {
+                return;
+            }
+            let p = self.parameters(i);
+            let slot = &mut self.slots[i];
+            let outcome = if due > now && slot.election.deadline() == Some(due) {
+                slot.election.advertise_early(&p)
+            } else {
+                slot.election.timeout(&p, now)
+            };
+            self.follow(i, outcome, now, out);
+            self.announce(i, now.max(due), out);
+        }
+    }
+
+    /// Whether what is due for instance `i` may be done a little early.
+    fn may_be_early(&self, i: usize) -> bool {
+        match self.slots[i].election.state() {
+            State::Active { .. } => self.config.instances[i].advert >= COALESCE_FROM,
+            _ => false,
+        }
+    }
+
+    fn parameters(&self, i: usize) -> Parameters {
+        let instance = &self.config.instances[i];
+        // keepalived's `state MASTER` clears both.
+        let preempt = if instance.start == Start::Master { Preempt::On } else { instance.preempt };
+        Parameters {
+            version: instance.version,
+            priority: instance.priority,
+            advertisement_interval: instance.advert,
+            preempt: preempt != Preempt::Off,
+            preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
+        }
+    }
+
+    /// A virtual address as it is put on an interface.
+    pub fn address_spec(&self, id: AddressId) -> Option<AddressSpec<'_>> {
+        let a = id.0 as usize;
+        (a < self.vips.len()).then(|| spec(&self.config, &self.links, &self.vips, a))
+    }
+
+    /// Carries out what the election decided. On becoming Active: advert, addresses, announcements,
+    /// and only then whoever is told (scripts among them), all in this one step.
+    fn follow(&mut self, i: usize, outcome: Outcome, now: Instant, out: &mut dyn Actions) {
+        let priority = self.config.instances[i].priority;
+        match outcome {
+            Outcome::Nothing | Outcome::Outlasted => {}
+            Outcome::BecameActive(reason) => {
+                self.send_advert(i, priority, out);
+                self.install(i, out);
+                let garp = self.config.instances[i].garp;
+                let slot = &mut self.slots[i];
+                slot.announce.start(&garp, now);
+                slot.stats.master_transitions += 1;
+                slot.reason = reason;
+                slot.stale = false;
+                slot.master = None;
+                slot.last_event = match (reason, slot.last_event) {
+                    (Reason::Priority, _) => LastEvent::OwnerStartup,
+                    (_, LastEvent::PriorityZero) => LastEvent::PriorityZero,
+                    _ => LastEvent::ActiveTimeout,
+                };
+                self.announce(i, now, out);
+                self.show(i, Shown::Master, now, out);
+            }
+            Outcome::BecameBackup => {
+                // What an earlier run left behind stays until another router speaks.
+                if self.slots[i].shown == Shown::Master {
+                    self.uninstall(i, out);
+                }
+                self.slots[i].announce.stop();
+                self.show(i, Shown::Backup, now, out);
+            }
+            Outcome::Advertise => {
+                self.send_advert(i, priority, out);
+                self.install(i, out);
+            }
+            Outcome::AssertWhenDue => {
+                let garp = self.config.instances[i].garp;
+                let slot = &mut self.slots[i];
+                slot.last_event = LastEvent::ConflictSurvived;
+                slot.announce.again(&garp, now + PACE);
+            }
+            Outcome::Assert => {
+                self.send_advert(i, priority, out);
+                let garp = self.config.instances[i].garp;
+                let slot = &mut self.slots[i];
+                slot.stats.assertions_sent += 1;
+                slot.last_event = LastEvent::ConflictSurvived;
+                slot.announce.again(&garp, now);
+                self.announce(i, now, out);
+            }
+            Outcome::Left => {
+                self.send_advert(i, PRIORITY_LEAVE, out);
+                self.slots[i].announce.stop();
+            }
+            Outcome::Released => {
+                self.uninstall(i, out);
+                self.slots[i].announce.stop();
+                let to = if self.phase == Phase::Stopping { Shown::Stop } else { Shown::Fault };
+                self.show(i, to, now, out);
+            }
+        }
+        self.rearm(i);
+    }
+
+    fn rearm(&mut self, i: usize) {
+        let slot = &self.slots[i];
+        let due = [slot.election.deadline(), slot.announce.deadline()].into_iter().flatten().min();
+        self.deadlines.set(i as u8, due);
+    }
+
+    /// Tells a changed state outside.
+    fn show(&mut self, i: usize, to: Shown, now: Instant, out: &mut dyn Actions) {
+        let slot = &mut self.slots[i];
+        if slot.shown == to {
+            return;
+        }
+        let from = core::mem::replace(&mut slot.shown, to);
+        slot.since = now;
+        slot.transitions = slot.transitions.wrapping_add(1);
+        out.act(Action::Changed(Transition {
+            instance: InstanceId(i as u8),
+            from,
+            to,
+            reason: slot.reason,
+            fault: slot.fault,
+            priority: self.config.instances[i].priority,
+        }));
+    }
+
+    fn send_advert(&mut self, i: usize, priority: u8, out: &mut dyn Actions) {
+        let (config, slot) = (&*self.config, &mut self.slots[i]);
+        let (instance, link) = (&config.instances[i], &self.links[slot.link as usize]);
+        let Some(source) = slot.source else { return };
+        let header = Header {
+            version: instance.version,
+            vrid: instance.vrid,
+            priority,
+            interval: instance.advert,
+            password: instance.password,
+        };
+        let with_pseudo = match (instance.family, instance.version) {
+            (Family::V6, _) => true,
+            (Family::V4, Version::V3) => instance.checksum == ChecksumForm::Pseudo,
+            (Family::V4, Version::V2) => false,
+        };
+        let mut buf = [0; packet::MAX_LEN];
+        let mut send = |destination: IpAddr| {
+            let addresses = config.addresses_of(instance).iter().filter(|a| !a.excluded).map(|a| a.ip);
+            let pseudo = with_pseudo.then_some((source, destination));
+            // The configuration's checks leave no advert that does not fit.
+            let Some(n) = packet::emit(&mut buf, &header, addresses, pseudo) else { return };
+            out.act(Action::SendAdvert {
+                instance: InstanceId(i as u8),
+                ifindex: link.ifindex,
+                source,
+                destination,
+                payload: &buf[..n],
+            });
+        };
+        if instance.unicast.is_some() {
+            config.peers_of(instance).iter().for_each(|peer| send(peer.ip));
+        } else {
+            send(group_of(instance));
+        }
+        slot.stats.advertisement_sent += 1;
+        if priority == PRIORITY_LEAVE {
+            slot.stats.priority_zero_pkts_sent += 1;
+        }
+    }
+
+    /// Puts on what is missing of an instance's addresses.
+    fn install(&mut self, i: usize, out: &mut dyn Actions) {
+        for a in self.config.instances[i].addresses.indices() {
+            let vip = &mut self.vips[a];
+            if vip.installed || self.links[vip.link as usize].ifindex == 0 {
+                continue;
+            }
+            if vip.foreign {
+                continue;
+            }
+            vip.installed = true;
+            let spec = spec(&self.config, &self.links, &self.vips, a);
+            out.act(Action::AddAddress(spec));
+        }
+    }
+
+    /// Takes off what we put on, and only that.
+    fn uninstall(&mut self, i: usize, out: &mut dyn Actions) {
+        self.slots[i].stale = false;
+        for a in self.config.instances[i].addresses.indices() {
+            if core::mem::take(&mut self.vips[a].installed) && self.links[self.vips[a].link as usize].ifindex != 0 {
+                let spec = spec(&self.config, &self.links, &self.vips, a);
+                out.act(Action::RemoveAddress(spec));
+            }
+        }
+    }
+
+    fn address_exists(&mut self, id: AddressId, out: &mut dyn Actions) {
+        let Some(vip) = self.vips.get_mut(id.0 as usize) else { return };
+        (vip.installed, vip.foreign) = (false, true);
+        out.act(Action::Report(Report::ForeignAddress {
+            instance: InstanceId(vip.instance),
+            address: self.config.addresses[id.0 as usize].ip,
+        }));
+    }
+
+    /// Sends a round of announcements if one is due.
+    fn announce(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let instance = &self.config.instances[i];
+        if self.slots[i].announce.round_due(&instance.garp, now) {
+            for a in instance.addresses.indices() {
+                let (vip, link) = (&self.vips[a], &self.links[self.vips[a].link as usize]);
+                if (vip.installed || vip.foreign) && link.up {
+                    let ip = self.config.addresses[a].ip;
+                    out.act(Action::Announce { ifindex: link.ifindex, mac: link.mac, ip });
+                }
+            }
+        }
+        self.rearm(i);
+    }
+
+    /// Whether instance `i` holds the addresses: as Active, or leaving.
+    fn holds(&self, i: usize) -> bool {
+        matches!(self.slots[i].election.state(), State::Active { .. } | State::Leaving { .. })
+    }
+}
+
+impl Slot {
+    fn new(link: u8) -> Slot {
+        Slot {
+            election: VirtualRouter::default(),
+            link,
+            source: None,
+            fault: None,
+            shown: Shown::Init,
+            since: Instant(0),
+            transitions: 0,
+            stale: false,
+            announce: Announce::default(),
+            forms: checksum::Forms::default(),
+            master: None,
+            stats: InstanceStats::default(),
+            last_event: LastEvent::None,
+            reason: Reason::NotMaster,
+        }
+    }
+}
+
+/// The multicast group of an instance's adverts.
+fn group_of(instance: &Instance) -> IpAddr {
+    instance.group.unwrap_or(match instance.family {
+        Family::V4 => IpAddr::V4(packet::GROUP_V4),
+        Family::V6 => IpAddr::V6(packet::GROUP_V6),
+    })
+}
+
+fn spec<'a>(config: &'a Config, links: &[Link], vips: &[Vip], a: usize) -> AddressSpec<'a> {
+    let Address { ip, prefix, scope, label, .. } = config.addresses[a];
+    AddressSpec {
+        id: AddressId(a as u16),
+        ifindex: links[vips[a].link as usize].ifindex,
+        ip,
+        prefix,
+        scope,
+        label: config.str(label),
+    }
+}
+
+#[cfg(test)]
+mod tests;

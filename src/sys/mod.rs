@@ -1,1 +1,27 @@
 //! Linux. The only unsafe code of the crate.
+//!
+//! - [`clock`]: the monotonic clock; nobody else reads one.
+//! - [`reactor`]: epoll, waits with a deadline, and what tasks on an executor need of it.
+//! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
+//! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
+//! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
+//! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
+//!
+//! Where a call is rustix's, there is no unsafe code; the rest goes through the libc crate, each
+//! place with its reason. Nothing here allocates once it is open.
+
+pub mod clock;
+pub mod control_socket;
+pub mod files;
+pub mod filter;
+pub mod neighbour;
+pub mod netlink;
+pub mod privilege;
+pub mod reactor;
+pub mod signal;
+mod sockopt;
+pub mod syslog;
+pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testnet;
+pub mod vrrp_socket;

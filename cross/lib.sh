@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Shared by the scripts of this directory; sourced, never run.
+# shellcheck disable=SC2034  # what is set here is used by those who source it
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CROSS=$REPO/cross
+# Everything that is fetched or built on the way (zig, kernels, cargo's target directory); safe to delete.
+CACHE=${PICOVRRP_CROSS_CACHE:-$REPO/target-cross}
+# The zig that the targets were tried with; a newer one may rename its CPU flags.
+ZIG_VERSION=0.16.0
+ZIG_DIR=$CACHE/zig-$ZIG_VERSION
+ZIG=$ZIG_DIR/ziglang/zig
+
+die() { # the one line that says what is wrong and what to do
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# The value of KEY in a targets/*.toml: a string as it is, an array as words.
+target_field() { # FILE KEY
+    sed -n "s/^$2 *= *//p" "$1" | sed -e 's/^\[\(.*\)\]$/\1/' -e 's/", *"/ /g' -e 's/^"//' -e 's/"$//'
+}
+
+target_names() {
+    local f
+    for f in "$REPO"/targets/*.toml; do basename "$f" .toml; done
+}
+
+# The target file for a name: ours (mipsel_24kc) or one of OpenWrt's (arm_cortex-a9_vfpv3-d16).
+target_file() { # NAME
+    local f arch
+    if [ -f "$REPO/targets/$1.toml" ]; then
+        echo "$REPO/targets/$1.toml"
+        return
+    fi
+    for f in "$REPO"/targets/*.toml; do
+        for arch in $(target_field "$f" openwrt); do
+            if [ "$arch" = "$1" ]; then
+                echo "$f"
+                return
+            fi
+        done
+    done
+    die "unknown target '$1'; known: $(target_names | tr '\n' ' ')and the OpenWrt names in targets/*.toml"
+}
+
+# Sets RUSTC_CROSS and CARGO_CROSS to a pair that has the sources of std: rustup's where its rust-src is
+# installed, else Debian's rustc-web, cargo-web and rust-web-src. PICOVRRP_CROSS_RUSTC names another rustc.
+find_rust() {
+    local rustc
+    for rustc in "${PICOVRRP_CROSS_RUSTC:-}" "$(rustup which rustc 2>/dev/null || true)" /usr/bin/rustc; do
+        if [ -x "$rustc" ] && [ -x "${rustc%rustc}cargo" ] &&
+            [ -f "$("$rustc" --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ]; then
+            RUSTC_CROSS=$rustc CARGO_CROSS=${rustc%rustc}cargo
+            return
+        fi
+    done
+    return 1
+}

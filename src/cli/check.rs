@@ -1,0 +1,69 @@
+//! `picovrrp check`: reads a configuration and says what is wrong with it, what it means, or how it
+//! is written canonically. `run` reads through it too.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use argh::FromArgs;
+use picovrrp::config::diagnostics::Diagnostics;
+use picovrrp::config::model::Config;
+use picovrrp::config::{explain, line};
+
+use super::{CONFIG, Exit, Stdio, complain};
+
+/// Check a configuration.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "check")]
+pub(super) struct Check {
+    /// the configuration (default /etc/picovrrp.conf)
+    #[argh(option, short = 'f', default = "PathBuf::from(CONFIG)")]
+    file: PathBuf,
+    /// print it in canonical form
+    #[argh(switch)]
+    print: bool,
+    /// say in words what it means
+    #[argh(switch)]
+    explain: bool,
+}
+
+/// Reads a file in the line language.
+pub(super) fn read(file: &Path, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
+    line::parse(&mut Stdio(File::open(file)?), config, found)
+}
+
+/// Reads a file and reports what is wrong with it on stderr; `None` if it cannot be used.
+pub(super) fn load(file: &Path) -> Result<Box<Config>, Exit> {
+    let mut config = Box::new(Config::default());
+    let mut found = Box::new(Diagnostics::new());
+    if let Err(e) = read(file, &mut config, &mut found) {
+        complain(&format!("{}: {e}", file.display()));
+        return Err(Exit::Config);
+    }
+    // stderr that is closed is no reason to go on with a wrong configuration, nor to stop with a right one.
+    let _ = found.print(&file.to_string_lossy(), &mut Stdio(io::stderr()));
+    if found.errors() > 0 { Err(Exit::Config) } else { Ok(config) }
+}
+
+pub(super) fn run(check: &Check) -> Exit {
+    let config = match load(&check.file) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let mut out = Stdio(io::BufWriter::new(io::stdout()));
+    let mut written = Ok(());
+    if check.print {
+        written = line::print(&config, &mut out);
+    }
+    if check.explain && written.is_ok() {
+        written = explain::explain(&config, &mut out);
+    }
+    match written.and_then(|()| io::Write::flush(&mut out.0)) {
+        Ok(()) => Exit::Ok,
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(e) => {
+            complain(&format!("stdout: {e}"));
+            Exit::System
+        }
+    }
+}

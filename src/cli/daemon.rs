@@ -1,0 +1,82 @@
+//! `picovrrp run`: everything before the daemon's loop that can fail with a message.
+
+use std::path::{Path, PathBuf};
+
+use argh::FromArgs;
+use picovrrp::daemon::{Daemon, Setup};
+use picovrrp::sys::files::RunDir;
+use picovrrp::sys::syslog::{self, Target};
+use picovrrp::sys::{clock, privilege};
+
+use super::{CONFIG, Exit, check, complain};
+
+/// Run the daemon in the foreground.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "run")]
+pub(super) struct Run {
+    /// the configuration (default /etc/picovrrp.conf)
+    #[argh(option, short = 'f', default = "PathBuf::from(CONFIG)")]
+    file: PathBuf,
+    /// log to stderr rather than to syslog
+    #[argh(switch)]
+    log_stderr: bool,
+    /// real-time priority, 1 to 99
+    #[argh(option)]
+    realtime: Option<u8>,
+    /// keep the daemon's memory from being paged out
+    #[argh(switch)]
+    lock_memory: bool,
+}
+
+pub(super) fn run(dir: &Path, run: &Run) -> Exit {
+    // The clock's epoch is the start.
+    clock::now();
+    if run.realtime.is_some_and(|p| !(1..=99).contains(&p)) {
+        complain("--realtime wants a priority from 1 to 99");
+        return Exit::Usage;
+    }
+    let config = match check::load(&run.file) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    match start(dir, run, config) {
+        Ok(()) => Exit::Ok,
+        Err(why) => {
+            complain(&why);
+            Exit::System
+        }
+    }
+}
+
+fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) -> Result<(), String> {
+    privilege::require().map_err(|missing| missing.to_string())?;
+    let run_dir = RunDir::open(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let lock = run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()))?;
+    syslog::init(if run.log_stderr { Target::Stderr } else { Target::Syslog }, config.log_level);
+    // Where it is not permitted the daemon runs all the same.
+    let _ = privilege::oom_score_adj(-500);
+    if run.lock_memory {
+        privilege::lock_memory().map_err(|e| format!("--lock-memory: {e}"))?;
+    }
+    if let Some(priority) = run.realtime {
+        privilege::realtime(priority).map_err(|e| format!("--realtime: {e}"))?;
+    }
+    let keep = privilege::Keep { realtime: run.realtime.is_some(), lock_memory: run.lock_memory };
+    privilege::drop_unneeded(keep).map_err(|e| format!("cannot drop privileges: {e}"))?;
+    // A reload after a change of directory would read another file.
+    let file = std::path::absolute(&run.file).unwrap_or_else(|_| run.file.clone());
+    let again = file.clone();
+    log::info!("picovrrp {} starting, {} instances", env!("CARGO_PKG_VERSION"), config.instances.len());
+    let mut daemon = Daemon::new(Setup {
+        config,
+        file,
+        reader: Box::new(move |config, found| check::read(&again, config, found)),
+        run_dir,
+        lock,
+        host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    })
+    .map_err(|e| format!("cannot start: {e}"))?;
+    daemon.run().map_err(|e| format!("stopped: {e}"))?;
+    daemon.finish();
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The control socket's clients: each is a task of the executor, with a limit on its time.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use super::Core;
+use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus};
+use crate::sys::clock;
+use crate::sys::control_socket::Connection;
+use crate::sys::reactor::{Reactor, Token};
+use crate::sys::tasks::Tasks;
+use crate::vrrp::timing::Micros;
+
+/// Clients at once; one more is turned away.
+pub(super) const MAX_CLIENTS: usize = 4;
+/// Tokens of clients.
+pub(super) const FIRST_CLIENT: u32 = 10;
+/// How long a client may take over its request, and over each frame of the reply.
+const PATIENCE: Micros = Micros::from_secs(5);
+
+static_assertions::const_assert!(FIRST_CLIENT as usize + MAX_CLIENTS <= super::io_actions::FIRST_SOCKET as usize);
+
+/// What all client tasks share.
+pub(super) struct Clients {
+    pub(super) reactor: Rc<Reactor>,
+    pub(super) tasks: Tasks,
+    busy: [Cell<bool>; MAX_CLIENTS],
+}
+
+impl Clients {
+    pub(super) fn new(reactor: Rc<Reactor>) -> Clients {
+        Clients { reactor, tasks: Tasks::new(), busy: [const { Cell::new(false) }; MAX_CLIENTS] }
+    }
+
+    /// A place for a client, if there is one.
+    pub(super) fn place(&self) -> Option<usize> {
+        let at = self.busy.iter().position(|b| !b.get())?;
+        self.busy[at].set(true);
+        Some(at)
+    }
+}
+
+/// One client, from its request to the end of the reply.
+pub(super) async fn serve(clients: &Clients, core: Rc<RefCell<Core>>, connection: Connection, place: usize) {
+    let token = Token(FIRST_CLIENT + place as u32);
+    if clients.reactor.add_for_task(connection.as_fd(), token).is_ok() {
+        let client = Client { clients, connection: &connection, token };
+        // A client that went away, or was too slow, is no matter for the log.
+        let parting = client.talk(&core).await.unwrap_or(false);
+        clients.reactor.remove(connection.as_fd(), token);
+        if parting {
+            // Closed when the lock is free: then the client knows that another daemon can start.
+            let _ = core.borrow_mut().parting.push(connection);
+        }
+    }
+    clients.busy[place].set(false);
+}
+
+struct Client<'a> {
+    clients: &'a Clients,
+    connection: &'a Connection,
+    token: Token,
+}
+
+impl Client<'_> {
+    /// One request and its reply; whether the client waits for the daemon's end.
+    async fn talk(&self, core: &RefCell<Core>) -> io::Result<bool> {
+        let mut buffer = [0; MAX_FRAME];
+        let n = self.in_time(self.request(&mut buffer)).await?;
+        match control::decode::<Request>(&buffer[..n]) {
+            Ok(Request::Status) => self.status(core).await?,
+            Ok(Request::Stop) => {
+                core.borrow_mut().stop(clock::now());
+                self.send(&Reply::End).await?;
+                return Ok(true);
+            }
+            Ok(Request::Reload) => {
+                let refused = core.borrow_mut().reload(clock::now());
+                match &refused {
+                    Ok(()) => self.send(&Reply::End).await?,
+                    Err(why) => self.send(&Reply::Refused(why)).await?,
+                }
+            }
+            Err(Bad::Version(_)) => self.send(&Reply::Refused("the daemon is of another version")).await?,
+            Err(_) => self.send(&Reply::Refused("not a request")).await?,
+        }
+        Ok(false)
+    }
+
+    /// Reads a whole frame; its length.
+    async fn request(&self, buffer: &mut [u8; MAX_FRAME]) -> io::Result<usize> {
+        let (mut have, mut need) = (0, 2);
+        while have < need {
+            let piece = &mut buffer[have..need];
+            match self.connection.read(&self.clients.reactor, &self.clients.tasks, self.token, piece).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => have += n,
+            }
+            if let Some(len) = control::frame_len(&buffer[..have]) {
+                need = len.map_err(|_| io::ErrorKind::InvalidData)?;
+            }
+        }
+        Ok(need)
+    }
+
+    async fn send(&self, reply: &Reply<'_>) -> io::Result<()> {
+        let mut buffer = [0; MAX_FRAME];
+        let frame = control::encode(&mut buffer, reply).ok_or(io::ErrorKind::InvalidData)?;
+        self.send_frame(frame).await
+    }
+
+    async fn send_frame(&self, frame: &[u8]) -> io::Result<()> {
+        let (reactor, tasks) = (&self.clients.reactor, &self.clients.tasks);
+        self.in_time(self.connection.write_all(reactor, tasks, self.token, frame)).await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let late = async {
+            self.clients.tasks.sleep_until(clock::now() + PATIENCE).await?;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        smol::future::or(work, late).await
+    }
+
+    /// Instance by instance, so that a slow client holds nothing but its own task.
+    async fn status(&self, core: &RefCell<Core>) -> io::Result<()> {
+        let mut buffer = [0; MAX_FRAME];
+        let frame = {
+            let core = core.borrow();
+            let now = clock::now();
+            let router = RouterStatus {
+                version: env!("CARGO_PKG_VERSION"),
+                router_id: core.router_id(),
+                uptime: now.since(core.started),
+                pid: std::process::id(),
+                stats: *core.router.stats(),
+            };
+            control::encode(&mut buffer, &Reply::Router(router)).map(<[u8]>::len)
+        };
+        self.send_frame(&buffer[..frame.ok_or(io::ErrorKind::InvalidData)?]).await?;
+        // The loop must be able to borrow the core while we wait: nothing of it is held across an await.
+        for i in 0.. {
+            let frame = instance_frame(&core.borrow(), i, &mut buffer);
+            let Some(n) = frame else { break };
+            self.send_frame(&buffer[..n]).await?;
+            for a in 0.. {
+                let frame = address_frame(&core.borrow(), i, a, &mut buffer);
+                let Some(n) = frame else { break };
+                self.send_frame(&buffer[..n]).await?;
+            }
+        }
+        self.send(&Reply::End).await
+    }
+}
+
+fn instance_frame(core: &Core, i: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
+    let v = core.router.view(i)?;
+    let status = InstanceStatus {
+        name: v.name,
+        interface: v.interface,
+        state: v.state,
+        fault: v.fault,
+        leaving: v.leaving,
+        vrid: v.config.vrid,
+        family: v.config.family,
+        version: v.config.version.number(),
+        priority: v.config.priority,
+        effective_priority: v.effective_priority,
+        advert: v.config.advert,
+        active_adver_interval: v.active_adver_interval,
+        skew_time: v.skew_time,
+        active_down_interval: v.active_down_interval,
+        source: v.source,
+        master: v.master,
+        since: clock::now().since(v.since),
+        transitions: v.transitions,
+        last_event: v.last_event,
+        reason: v.reason,
+        stats: *v.stats,
+    };
+    control::encode(buffer, &Reply::Instance(status)).map(<[u8]>::len)
+}
+
+fn address_frame(core: &Core, i: usize, a: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
+    let v = core.router.view(i)?;
+    let address = v.addresses.get(a)?;
+    let status = AddressStatus {
+        ip: address.ip,
+        prefix: address.prefix,
+        dev: core.router.config().device_of(v.config, address),
+        excluded: address.excluded,
+    };
+    control::encode(buffer, &Reply::Address(status)).map(<[u8]>::len)
+}

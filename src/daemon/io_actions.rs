@@ -1,0 +1,202 @@
+//! The router's actions, carried out: sockets, addresses, announcements. What cannot be done on the
+//! spot is kept for [`Core::settle`](super::Core), in tables of fixed size.
+
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use heapless::Vec;
+
+use super::report::System;
+use crate::config::model::{Family, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS};
+use crate::router::event::{AddressId, AddressSpec, Report, Transition};
+use crate::router::{Action, Actions, Listen};
+use crate::sys::neighbour::Announcer;
+use crate::sys::netlink::request::{AddError, Rtnl};
+use crate::sys::reactor::{Interest, Reactor, Token};
+use crate::sys::vrrp_socket::VrrpSocket;
+
+/// One socket for each interface and family.
+pub(super) const MAX_SOCKETS: usize = 2 * MAX_LINKS;
+/// Tokens of VRRP sockets are their places in the table behind this one.
+pub(super) const FIRST_SOCKET: u32 = 100;
+/// Lines that one step can give; more are counted, not kept.
+const MAX_NOTES: usize = MAX_INSTANCES + 32;
+
+/// Something to log.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Note {
+    Changed(Transition),
+    Report(Report),
+    /// The system refused; the class, the instance or address it was for is in the words.
+    Refused(System, i32),
+}
+
+/// What came of adding an address, for the router.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    Exists(AddressId),
+    Failed(AddressId),
+}
+
+/// Everything that actions touch.
+pub(super) struct Io {
+    reactor: Rc<Reactor>,
+    pub(super) rtnl: Rtnl,
+    announcer: Announcer,
+    sockets: [Option<VrrpSocket>; MAX_SOCKETS],
+    /// Addresses that the ownership file names.
+    pub(super) recorded: [bool; MAX_ADDRESSES],
+    /// Addresses to put on when the file names them.
+    pub(super) unrecorded: Vec<AddressId, MAX_ADDRESSES>,
+    pub(super) outcomes: Vec<Outcome, MAX_ADDRESSES>,
+    pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
+    pub(super) notes: Vec<Note, MAX_NOTES>,
+    pub(super) lost_notes: u32,
+}
+
+impl Io {
+    pub(super) fn new(reactor: Rc<Reactor>, rtnl: Rtnl, announcer: Announcer) -> Io {
+        Io {
+            reactor,
+            rtnl,
+            announcer,
+            sockets: [const { None }; MAX_SOCKETS],
+            recorded: [false; MAX_ADDRESSES],
+            unrecorded: Vec::new(),
+            outcomes: Vec::new(),
+            rebinds: Vec::new(),
+            notes: Vec::new(),
+            lost_notes: 0,
+        }
+    }
+
+    pub(super) fn socket(&self, at: usize) -> Option<&VrrpSocket> {
+        self.sockets.get(at)?.as_ref()
+    }
+
+    fn find(&self, ifindex: u32, family: Family) -> Option<usize> {
+        self.sockets.iter().position(|s| s.as_ref().is_some_and(|s| s.ifindex() == ifindex && s.family() == family))
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        if self.notes.push(note).is_err() {
+            self.lost_notes = self.lost_notes.saturating_add(1);
+        }
+    }
+
+    /// Puts an address on its interface.
+    pub(super) fn add_address(&mut self, spec: &AddressSpec<'_>) {
+        let outcome = match self.rtnl.add_address(spec) {
+            Ok(()) => return,
+            Err(AddError::Exists) => Outcome::Exists(spec.id),
+            Err(e) => {
+                let errno = match e {
+                    AddError::NoDevice | AddError::Exists => libc::ENODEV,
+                    AddError::Permission => libc::EPERM,
+                    AddError::Other(errno) => errno,
+                };
+                self.note(Note::Refused(System::Address, errno));
+                Outcome::Failed(spec.id)
+            }
+        };
+        // One outcome an address: there is room.
+        let _ = self.outcomes.push(outcome);
+    }
+
+    fn remove_address(&mut self, spec: &AddressSpec<'_>) {
+        if let Err(e) = self.rtnl.remove_address(spec) {
+            self.note(Note::Refused(System::Address, e.raw_os_error().unwrap_or(0)));
+        }
+    }
+
+    /// Makes the sockets of an interface hear what `listen` says; nothing if it is `None`.
+    pub(super) fn listen(&mut self, ifindex: u32, family: Family, listen: Option<&Listen>) {
+        let found = self.find(ifindex, family);
+        let Some(listen) = listen else {
+            if let Some(at) = found {
+                self.close(at);
+            }
+            return;
+        };
+        if let Err(e) = self.open_or_change(found, ifindex, family, listen) {
+            self.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
+        }
+    }
+
+    fn open_or_change(
+        &mut self,
+        found: Option<usize>,
+        ifindex: u32,
+        family: Family,
+        listen: &Listen,
+    ) -> std::io::Result<()> {
+        let at = match found {
+            Some(at) => at,
+            None => {
+                let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
+                let socket = VrrpSocket::open(family, ifindex)?;
+                socket.set_filter((!listen.open).then_some(&listen.vrids))?;
+                self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
+                self.sockets[free] = Some(socket);
+                free
+            }
+        };
+        let Some(socket) = &mut self.sockets[at] else { return Ok(()) };
+        socket.set_filter((!listen.open).then_some(&listen.vrids))?;
+        let mut old: Vec<_, { crate::sys::vrrp_socket::MAX_GROUPS }> = Vec::new();
+        let _ = old.extend_from_slice(socket.groups());
+        for group in old.iter().filter(|g| !listen.groups.contains(g)) {
+            socket.leave(*group)?;
+        }
+        socket.rejoin()?;
+        for group in &listen.groups {
+            socket.join(*group)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, at: usize) {
+        if let Some(socket) = self.sockets[at].take() {
+            self.reactor.remove(socket.as_fd(), Token(FIRST_SOCKET + at as u32));
+        }
+    }
+}
+
+impl Actions for Io {
+    fn act(&mut self, action: Action<'_>) {
+        match action {
+            Action::SendAdvert { ifindex, source, destination, payload, .. } => {
+                let family = Family::of(source);
+                let sent = match self.find(ifindex, family).and_then(|at| self.sockets[at].as_ref()) {
+                    Some(socket) => socket.send(source, destination, payload),
+                    None => Err(std::io::Error::from_raw_os_error(libc::ENODEV)),
+                };
+                if let Err(e) = sent {
+                    self.note(Note::Refused(System::Send, e.raw_os_error().unwrap_or(0)));
+                }
+            }
+            Action::AddAddress(spec) => {
+                if self.recorded.get(spec.id.0 as usize) == Some(&true) {
+                    self.add_address(&spec);
+                } else {
+                    // One entry an address: there is room.
+                    let _ = self.unrecorded.push(spec.id);
+                }
+            }
+            Action::RemoveAddress(spec) => self.remove_address(&spec),
+            Action::Announce { ifindex, mac, ip } => {
+                if let Err(e) = self.announcer.announce(ifindex, mac, ip) {
+                    self.note(Note::Refused(System::Announce, e.raw_os_error().unwrap_or(0)));
+                }
+            }
+            Action::Rebind { ifindex, family } => {
+                if !self.rebinds.contains(&(ifindex, family)) {
+                    // Two families an interface: there is room.
+                    let _ = self.rebinds.push((ifindex, family));
+                }
+            }
+            Action::Changed(t) => self.note(Note::Changed(t)),
+            Action::Report(r) => self.note(Note::Report(r)),
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! The daemon: a loop that carries what the system tells to the [`Router`] and its actions back.
+//!
+//! Adverts, timers and netlink are handled on the spot, in the order in which they came; control
+//! clients are tasks, polled between two waits. One thread, and nothing is allocated for an advert.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use heapless::Vec;
+use smol::LocalExecutor;
+use ufmt::uwrite;
+
+use crate::config::diagnostics::Diagnostics;
+use crate::config::model::{Config, MAX_LINKS};
+use crate::router::event::{AddressId, AddressSpec, Report};
+use crate::router::{Event, Router};
+use crate::sys::control_socket::{Connection, Listener};
+use crate::sys::files::{Lock, RunDir};
+use crate::sys::neighbour::Announcer;
+use crate::sys::netlink::{AddressList, Monitor, Notice, Rtnl};
+use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
+use crate::sys::signal::{Signal, Signals};
+use crate::sys::syslog::{self, Limiter, Verdict};
+use crate::sys::tasks::Driver;
+use crate::sys::vrrp_socket::RECEIVE_BUFFER;
+use crate::sys::clock;
+use crate::text::{Ip, Text, Written};
+use crate::vrrp::timing::{Instant, Micros};
+
+mod clients;
+mod io_actions;
+mod ownership;
+mod report;
+
+use clients::Clients;
+use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
+use report::System;
+
+const MONITOR: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const LISTENER: Token = Token(2);
+
+/// A deadline missed by more than this says that we were stopped, or starved.
+const STALL: Micros = Micros::from_millis(20);
+
+/// Reads a configuration again: the file that `run` was given.
+pub type Reader = Box<dyn Fn(&mut Config, &mut Diagnostics) -> io::Result<()>>;
+
+/// What the daemon is started with.
+pub struct Setup {
+    /// The configuration, free of errors.
+    pub config: Box<Config>,
+    /// Its file's name, for messages.
+    pub file: PathBuf,
+    /// Reads it again, at a reload.
+    pub reader: Reader,
+    /// The run directory, and the lock in it.
+    pub run_dir: RunDir,
+    /// Held as long as the daemon runs.
+    pub lock: Lock,
+    /// The host's name, where the configuration has no `router-id`.
+    pub host_name: String,
+}
+
+/// The daemon's state, shared by its loop and the tasks of its clients.
+pub struct Core {
+    router: Box<Router>,
+    io: Io,
+    run_dir: RunDir,
+    _lock: Lock,
+    reader: Reader,
+    file: PathBuf,
+    host_name: String,
+    started: Instant,
+    limiter: Limiter<{ report::CLASSES }>,
+    /// The addresses of one interface, while they are told.
+    addresses: AddressList,
+    /// Interfaces whose addresses are to be read again.
+    dirty: Vec<u32, MAX_LINKS>,
+    /// The ownership file names what is no longer ours, or lacks what is.
+    ownership_changed: bool,
+    /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
+    parting: Vec<Connection, { clients::MAX_CLIENTS }>,
+}
+
+/// A daemon, ready to run.
+pub struct Daemon {
+    core: Rc<RefCell<Core>>,
+    clients: Clients,
+    reactor: Rc<Reactor>,
+    monitor: Monitor,
+    signals: Signals,
+    listener: Listener,
+    ready: ReadyList,
+    buffer: Box<[u8; RECEIVE_BUFFER]>,
+}
+
+impl Daemon {
+    /// Opens what it needs, learns the interfaces and what an earlier run left, and starts the instances.
+    pub fn new(setup: Setup) -> io::Result<Daemon> {
+        let signals = Signals::open()?;
+        let reactor = Rc::new(Reactor::new()?);
+        // The monitor first: what changes while all is read is told again.
+        let monitor = Monitor::open()?;
+        let listener = Listener::bind(&setup.run_dir, &setup.lock)?;
+        reactor.add(monitor.as_fd(), MONITOR, Interest::READ)?;
+        reactor.add(signals.as_fd(), SIGNALS, Interest::READ)?;
+        reactor.add(listener.as_fd(), LISTENER, Interest::READ)?;
+        let io = Io::new(reactor.clone(), Rtnl::open()?, Announcer::open()?);
+        let mut core = Core {
+            router: Box::new(Router::new(setup.config)),
+            io,
+            run_dir: setup.run_dir,
+            _lock: setup.lock,
+            reader: setup.reader,
+            file: setup.file,
+            host_name: setup.host_name,
+            started: clock::now(),
+            limiter: Limiter::new(),
+            addresses: AddressList::new(),
+            dirty: Vec::new(),
+            ownership_changed: false,
+            parting: Vec::new(),
+        };
+        core.start()?;
+        Ok(Daemon {
+            core: Rc::new(RefCell::new(core)),
+            clients: Clients::new(reactor.clone()),
+            reactor,
+            monitor,
+            signals,
+            listener,
+            ready: ReadyList::new(),
+            buffer: Box::new([0; RECEIVE_BUFFER]),
+        })
+    }
+
+    /// Runs until it was told to stop and every instance has handed over.
+    pub fn run(&mut self) -> io::Result<()> {
+        self.run_until(&mut |_| false)
+    }
+
+    /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
+    pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
+        let Daemon { core, clients, reactor, monitor, signals, listener, ready, buffer } = self;
+        let clients = &*clients;
+        let executor = LocalExecutor::new();
+        let driver = Driver::new();
+        let mut tasks = std::pin::pin!(executor.run(std::future::pending::<()>()));
+        loop {
+            let _ = driver.turn(tasks.as_mut());
+            let deadline = {
+                let core = core.borrow();
+                if core.router.is_stopped() || done(&core.router) {
+                    return Ok(());
+                }
+                let now = driver.is_awake().then(clock::now);
+                [core.router.next_deadline(), clients.tasks.next_deadline(), now].into_iter().flatten().min()
+            };
+            reactor.wait(deadline, ready)?;
+            let now = clock::now();
+            for r in ready.iter() {
+                match r.token {
+                    MONITOR => core.borrow_mut().notices(monitor, now),
+                    SIGNALS => core.borrow_mut().signals(signals, now),
+                    LISTENER => {
+                        // A client that is gone again, or not allowed, is no matter.
+                        if let Ok(Some(connection)) = listener.accept()
+                            && let Some(place) = clients.place()
+                        {
+                            executor.spawn(clients::serve(clients, core.clone(), connection, place)).detach();
+                        }
+                    }
+                    Token(n) if n >= FIRST_SOCKET => {
+                        core.borrow_mut().receive((n - FIRST_SOCKET) as usize, &mut buffer[..], now);
+                    }
+                    _ => {
+                        clients.tasks.wake_ready(r);
+                    }
+                }
+            }
+            clients.tasks.wake_due(now);
+            core.borrow_mut().timeout(&mut buffer[..], now);
+        }
+    }
+
+    /// After [`run`](Self::run): everything is given back.
+    pub fn finish(self) {
+        let core = self.core.borrow();
+        if let Err(e) = ownership::remove(&core.run_dir) {
+            log::warn!("{}: {e}", core.run_dir.path().display());
+        }
+        let _ = core.run_dir.remove(crate::sys::control_socket::NAME);
+        log::info!("stopped");
+    }
+}
+
+impl Core {
+    fn router_id(&self) -> &str {
+        let config = self.router.config();
+        if config.router_id.is_empty() { &self.host_name } else { config.str(config.router_id) }
+    }
+
+    /// One event, and all that follows from it.
+    fn handle(&mut self, event: Event<'_>, now: Instant) {
+        self.router.handle(event, now, &mut self.io);
+        self.settle(now);
+    }
+
+    /// Carries out what could not be done inside the router's step.
+    fn settle(&mut self, now: Instant) {
+        while let Some((ifindex, family)) = self.io.rebinds.pop() {
+            let listen = self.router.listeners(ifindex, family);
+            self.io.listen(ifindex, family, listen.as_ref());
+        }
+        if !self.io.unrecorded.is_empty() || self.ownership_changed {
+            self.record();
+            let late = core::mem::take(&mut self.io.unrecorded);
+            for id in late {
+                if let Some(spec) = self.router.address_spec(id) {
+                    self.io.add_address(&spec);
+                }
+            }
+        }
+        while let Some(outcome) = self.io.outcomes.pop() {
+            let event = match outcome {
+                Outcome::Exists(id) => Event::AddressExists(id),
+                Outcome::Failed(id) => Event::AddressFailed(id),
+            };
+            self.router.handle(event, now, &mut self.io);
+        }
+        if !self.io.notes.is_empty() {
+            let notes = core::mem::take(&mut self.io.notes);
+            for note in &notes {
+                self.log_note(note, now);
+            }
+        }
+        let lost = core::mem::take(&mut self.io.lost_notes);
+        if lost > 0 {
+            log::warn!("{lost} lines of one step were not logged");
+        }
+    }
+
+    /// Writes which addresses are ours.
+    fn record(&mut self) {
+        self.ownership_changed = false;
+        // A full or broken file system does not keep a router from routing; what is lost is only the
+        // knowledge of what to remove after a kill -9.
+        if let Err(e) = ownership::write(&self.run_dir, &self.router) {
+            log::warn!("{}: cannot note which addresses are ours: {e}", self.run_dir.path().display());
+        }
+        self.io.recorded.fill(true);
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        self.read_links(now)?;
+        self.adopt(now)?;
+        self.read_all_addresses(now);
+        self.record();
+        self.handle(Event::Start, now);
+        Ok(())
+    }
+
+    /// What an earlier run left on the interfaces: told to the router where the configuration still
+    /// has it, else taken off.
+    fn adopt(&mut self, now: Instant) -> io::Result<()> {
+        let (router, rtnl_and_more) = (&mut self.router, &mut self.io);
+        let mut orphans: std::vec::Vec<(String, std::net::IpAddr, u8)> = std::vec::Vec::new();
+        let read = ownership::read(&self.run_dir, |owned| {
+            match router.find_address(owned.interface, owned.ip, owned.prefix) {
+                Some(id) => router.handle(Event::Stale(id), now, rtnl_and_more),
+                None => orphans.push((owned.interface.to_owned(), owned.ip, owned.prefix)),
+            }
+        });
+        if let Err(e) = read {
+            log::warn!("{}: what an earlier run left is not known: {e}", self.run_dir.path().display());
+        }
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let mut removing = Rtnl::open()?;
+        self.io.rtnl.links(|info| {
+            for (_, ip, prefix) in orphans.iter().filter(|(name, ..)| name == info.name) {
+                let (id, ifindex) = (AddressId(0), info.ifindex);
+                let spec = AddressSpec { id, ifindex, ip: *ip, prefix: *prefix, scope: None, label: "" };
+                if let Ok(true) = removing.remove_address(&spec) {
+                    say(log::Level::Info, &mut |t| {
+                        uwrite!(t, "removed {}/{} from {}, left by an earlier run", Ip(*ip), *prefix, info.name)
+                    });
+                }
+            }
+        })
+    }
+
+    /// Tells all links; those that are gone too.
+    fn read_links(&mut self, now: Instant) -> io::Result<()> {
+        let mut there: Vec<u32, MAX_LINKS> = Vec::new();
+        let (router, io) = (&mut self.router, &mut self.io);
+        // A socket of its own: what the router does with a link may need the other. This is rare.
+        let mut rtnl = Rtnl::open()?;
+        rtnl.links(|info| {
+            if router.concerns(info.ifindex, info.name) {
+                router.handle(Event::Link(info), now, io);
+                // As many as the router can be bound to.
+                let _ = there.push(info.ifindex);
+            }
+        })?;
+        let gone: Vec<u32, MAX_LINKS> = self.router.interfaces().filter(|i| !there.contains(i)).collect();
+        for ifindex in gone {
+            self.handle(Event::LinkGone { ifindex }, now);
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    fn read_all_addresses(&mut self, now: Instant) {
+        let all: Vec<u32, MAX_LINKS> = self.router.interfaces().collect();
+        for ifindex in all {
+            self.read_addresses(ifindex, now);
+        }
+    }
+
+    fn read_addresses(&mut self, ifindex: u32, now: Instant) {
+        let mut list = core::mem::take(&mut self.addresses);
+        match self.io.rtnl.addresses(ifindex, &mut list) {
+            Ok(0) => self.handle(Event::Addresses { ifindex, list: &list }, now),
+            // What is beyond the list could be one of ours: better a stale view than a wrong one.
+            Ok(_) => self.io.note(Note::Refused(System::Netlink, libc::E2BIG)),
+            Err(e) => self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0))),
+        }
+        self.addresses = list;
+    }
+
+    /// What netlink tells: links at once, addresses by reading the interface's list again.
+    fn notices(&mut self, monitor: &mut Monitor, now: Instant) {
+        let mut overrun = false;
+        let received = monitor.recv(|notice| match notice {
+            Notice::Link(info) => {
+                if self.router.concerns(info.ifindex, info.name) {
+                    self.handle(Event::Link(info), now);
+                    self.mark_dirty(info.ifindex);
+                }
+            }
+            Notice::LinkGone { ifindex } => self.handle(Event::LinkGone { ifindex }, now),
+            Notice::Address { ifindex, address, added } => {
+                if self.router.needs_addresses(ifindex, &address, added) {
+                    self.mark_dirty(ifindex);
+                }
+            }
+            Notice::Overrun => overrun = true,
+        });
+        if let Err(e) = received {
+            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
+        }
+        if overrun {
+            self.dirty.clear();
+            if let Err(e) = self.read_links(now) {
+                self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
+            }
+            self.read_all_addresses(now);
+        }
+        while let Some(ifindex) = self.dirty.pop() {
+            self.read_addresses(ifindex, now);
+        }
+        self.settle(now);
+    }
+
+    fn mark_dirty(&mut self, ifindex: u32) {
+        if self.router.interfaces().any(|i| i == ifindex) && !self.dirty.contains(&ifindex) {
+            // As many as the router can be bound to.
+            let _ = self.dirty.push(ifindex);
+        }
+    }
+
+    fn signals(&mut self, signals: &Signals, now: Instant) {
+        while let Some(signal) = signals.read() {
+            match signal {
+                Signal::Terminate | Signal::Interrupt => self.stop(now),
+                Signal::Hangup => {
+                    // The reason is in the log.
+                    let _ = self.reload(now);
+                }
+                Signal::User1 | Signal::User2 | Signal::Child => {}
+            }
+        }
+    }
+
+    /// Hands over and stops.
+    fn stop(&mut self, now: Instant) {
+        log::info!("stopping");
+        self.handle(Event::Stop, now);
+    }
+
+    /// Reads the configuration again. The error says why all stays as it was.
+    fn reload(&mut self, now: Instant) -> Result<(), String> {
+        let mut config = Box::new(Config::default());
+        let mut found = Box::new(Diagnostics::new());
+        if let Err(e) = (self.reader)(&mut config, &mut found) {
+            let why = format!("{}: {e}", self.file.display());
+            log::error!("reload refused, the running configuration stays: {why}");
+            return Err(why);
+        }
+        let mut lines = std::vec::Vec::new();
+        // Writing to memory cannot fail.
+        let _ = found.print(&self.file.to_string_lossy(), &mut lines);
+        let lines = String::from_utf8_lossy(&lines).into_owned();
+        if found.errors() > 0 {
+            lines.lines().for_each(|l| log::error!("{l}"));
+            log::error!("reload refused, the running configuration stays");
+            let first = lines.lines().find(|l| !l.contains(": warning: ")).unwrap_or("");
+            return Err(first.chars().take(300).collect());
+        }
+        lines.lines().for_each(|l| log::warn!("{l}"));
+        syslog::set_level(config.log_level);
+        // Other addresses have other numbers: none is put on before the file names it.
+        self.io.recorded.fill(false);
+        self.router.reload(config, now, &mut self.io);
+        self.settle(now);
+        if let Err(e) = self.read_links(now) {
+            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
+        }
+        self.read_all_addresses(now);
+        self.record();
+        self.handle(Event::Start, now);
+        log::info!("reloaded");
+        Ok(())
+    }
+
+    fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {
+        let received = match self.io.socket(at) {
+            Some(socket) => socket.recv(buffer),
+            None => return false,
+        };
+        match received {
+            Ok(Some(message)) => {
+                self.handle(Event::Received(message), now);
+                true
+            }
+            Ok(None) => false,
+            Err(e) => {
+                self.io.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
+                self.settle(now);
+                false
+            }
+        }
+    }
+
+    /// What is due. Before an Active_Down_Timer fires the sockets are read to their end: what came
+    /// before the deadline counts before it, also when we were stopped for a while. After a stall
+    /// they are read before anything is sent: another router may be Active by now.
+    fn timeout(&mut self, buffer: &mut [u8], now: Instant) {
+        let due_by = |router: &Router, moment: Instant| router.next_deadline().is_some_and(|t| t <= moment);
+        if !due_by(&self.router, now) {
+            return;
+        }
+        if !due_by(&self.router, now - STALL) {
+            self.handle(Event::Timeout { drained: false }, now);
+        }
+        if due_by(&self.router, now) {
+            for at in 0..io_actions::MAX_SOCKETS {
+                while self.receive(at, buffer, now) {}
+            }
+            self.handle(Event::Timeout { drained: true }, now);
+        }
+    }
+
+    fn log_note(&mut self, note: &Note, now: Instant) {
+        match note {
+            Note::Changed(t) => say(log::Level::Info, &mut |to| report::transition(&self.router, t, to)),
+            Note::Report(r) => {
+                if let Report::ForeignAddress { .. } = r {
+                    self.ownership_changed = true;
+                }
+                let verdict = self.limiter.allow(report::class(r), now);
+                limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
+            }
+            Note::Refused(system, errno) => {
+                let verdict = self.limiter.allow(*system as usize, now);
+                let what = match system {
+                    System::Send => "cannot send an advert",
+                    System::Address => "cannot add or remove an address",
+                    System::Announce => "cannot announce an address",
+                    System::Socket => "cannot listen for adverts",
+                    System::Netlink => "cannot read the interfaces",
+                    System::Control => "cannot serve a command",
+                };
+                let why = io::Error::from_raw_os_error(*errno).to_string();
+                limited(verdict, log::Level::Warn, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
+            }
+        }
+    }
+}
+
+/// Logs a line, unless the limiter says no.
+fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+    match verdict {
+        Verdict::Log => say(level, line),
+        Verdict::LogWithSuppressed(n) => say(level, &mut |to| {
+            line(to)?;
+            uwrite!(to, " ({} more like it)", n)
+        }),
+        Verdict::Drop => {}
+    }
+}
+
+/// Logs a line that ufmt renders; what is too long is cut.
+fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+    let mut text = heapless::String::<320>::new();
+    let mut sink = |bytes: &[u8]| {
+        core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped)
+    };
+    let mut out = Text::new(&mut sink);
+    // A line that is cut is still worth reading.
+    let _ = line(&mut out).and_then(|()| out.flush());
+    log::log!(level, "{}", text.as_str());
+}

@@ -1,0 +1,171 @@
+//! What the log says, in words for the router's owner; the limiter's class of each line.
+
+use ufmt::{uWrite, uwrite};
+
+use crate::config::model::ChecksumForm;
+use crate::router::Router;
+use crate::router::event::{Drop, InstanceId, Report, Shown, Transition};
+use crate::text::{Ip, Text, Written};
+
+/// Classes of lines; each has its own share of the log, whoever provokes it.
+pub(super) const CLASSES: usize = 24;
+
+/// Failures of the system, as classes behind those of [`class`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum System {
+    Send = 18,
+    Address = 19,
+    Announce = 20,
+    Socket = 21,
+    Netlink = 22,
+    Control = 23,
+}
+
+pub(super) fn class(report: &Report) -> usize {
+    match report {
+        Report::Dropped { why, .. } => match why {
+            Drop::Ttl(_) => 0,
+            Drop::Version(_) => 1,
+            Drop::Type(_) | Drop::Length(_) | Drop::NoAddresses | Drop::Trailing => 2,
+            Drop::Checksum => 3,
+            Drop::UnknownVrid(_) => 4,
+            Drop::AuthType(_) | Drop::AuthMismatch(_) | Drop::AuthFailure => 5,
+            Drop::Interval(_) => 6,
+            Drop::AddressList => 7,
+            Drop::Reflected => 8,
+            Drop::NotAPeer => 9,
+        },
+        Report::IntervalLearned { .. } => 10,
+        Report::AddressListDiffers { .. } => 11,
+        Report::Conflict { .. } => 12,
+        Report::ChecksumForm { .. } => 13,
+        Report::TwoOwners { .. } => 14,
+        Report::ForeignAddress { .. } => 15,
+        Report::AddressRestored { .. } => 16,
+    }
+}
+
+pub(super) fn level(report: &Report) -> log::Level {
+    match report {
+        Report::Dropped { why: Drop::UnknownVrid(_) | Drop::NotAPeer, .. } => log::Level::Info,
+        Report::ChecksumForm { .. } => log::Level::Info,
+        _ => log::Level::Warn,
+    }
+}
+
+fn name(router: &Router, id: InstanceId) -> &str {
+    router.view(id.0 as usize).map_or("?", |v| v.name)
+}
+
+pub(super) fn transition(router: &Router, t: &Transition, to: &mut Text<'_>) -> Written {
+    uwrite!(to, "{}: {} -> {}", name(router, t.instance), t.from.word(), t.to.word())?;
+    let interface = router.view(t.instance.0 as usize).map_or("?", |v| v.interface);
+    match (t.to, t.fault) {
+        (Shown::Fault, Some(fault)) => uwrite!(to, " ({}: {})", interface, fault.words()),
+        (Shown::Master, _) => uwrite!(to, " (priority {}, {})", t.priority, t.reason.name()),
+        _ => uwrite!(to, " (priority {})", t.priority),
+    }
+}
+
+pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Written {
+    match *report {
+        Report::Dropped { instance, source, why } => {
+            if let Some(id) = instance {
+                uwrite!(to, "{}: ", name(router, id))?;
+            }
+            uwrite!(to, "dropped a packet from {}: ", Ip(source))?;
+            dropped(router, instance, why, to)
+        }
+        Report::IntervalLearned { instance, source, theirs } => uwrite!(
+            to,
+            "{}: {} advertises every {} ms, we every {} ms: its interval is followed while it is the master",
+            name(router, instance),
+            Ip(source),
+            theirs.micros().as_millis(),
+            own_interval_ms(router, instance)
+        ),
+        Report::AddressListDiffers { instance, source } => uwrite!(
+            to,
+            "{}: {} advertises other addresses than ours: compare the two configurations, or another pair uses this vrid",
+            name(router, instance),
+            Ip(source)
+        ),
+        Report::Conflict { instance, source, priority } => uwrite!(
+            to,
+            "{}: {} is master too, with priority {}: it should yield; if it does not, it does not hear us",
+            name(router, instance),
+            Ip(source),
+            priority
+        ),
+        Report::ChecksumForm { instance, source, form } => uwrite!(
+            to,
+            "{}: {} sends version 3 checksums {} the pseudo-header",
+            name(router, instance),
+            Ip(source),
+            if form == ChecksumForm::Plain { "without" } else { "with" }
+        ),
+        Report::TwoOwners { instance, source } => uwrite!(
+            to,
+            "{}: {} has priority 255 as we have: only one router can own the addresses",
+            name(router, instance),
+            Ip(source)
+        ),
+        Report::ForeignAddress { instance, address } => uwrite!(
+            to,
+            "{}: {} is on the interface already and not by us: it is used, and never removed",
+            name(router, instance),
+            Ip(address)
+        ),
+        Report::AddressRestored { instance, address } => uwrite!(
+            to,
+            "{}: {} was taken off the interface by somebody else: put back",
+            name(router, instance),
+            Ip(address)
+        ),
+    }
+}
+
+fn own_interval_ms(router: &Router, id: InstanceId) -> u64 {
+    router.view(id.0 as usize).map_or(0, |v| v.config.advert.micros().as_millis())
+}
+
+fn dropped(router: &Router, id: Option<InstanceId>, why: Drop, to: &mut Text<'_>) -> Written {
+    match why {
+        Drop::Ttl(n) => uwrite!(to, "ttl {}, not 255: it was forwarded, or forged", n),
+        Drop::Version(n) => match id.and_then(|id| router.view(id.0 as usize)) {
+            Some(v) => uwrite!(
+                to,
+                "VRRP version {}, ours is {}: both routers stay master until one changes",
+                n,
+                v.config.version.number()
+            ),
+            None => uwrite!(to, "VRRP version {}", n),
+        },
+        Drop::Type(n) => uwrite!(to, "type {}, not an advertisement", n),
+        Drop::Length(n) => uwrite!(to, "{} bytes are too few", n),
+        Drop::NoAddresses => to.write_str("it lists no address"),
+        Drop::Trailing => to.write_str("bytes behind the message (strict on)"),
+        Drop::Checksum => to.write_str("wrong checksum"),
+        Drop::UnknownVrid(n) => uwrite!(to, "vrid {} is not ours", n),
+        Drop::AuthType(n) => uwrite!(to, "unknown authentication type {}", n),
+        Drop::AuthMismatch(0) => to.write_str("no password, ours has one"),
+        Drop::AuthMismatch(n) => uwrite!(to, "authentication type {}, ours differs", n),
+        Drop::AuthFailure => to.write_str("wrong password"),
+        Drop::Interval(0) => to.write_str("advert interval 0"),
+        Drop::Interval(cs) => {
+            let ours = id.map_or(0, |id| own_interval_ms(router, id));
+            uwrite!(
+                to,
+                "advert interval {} ms, ours is {} ms: version 2 wants them equal, and both routers stay master until they are",
+                cs as u32 * 10,
+                ours
+            )
+        }
+        Drop::AddressList => to.write_str("other addresses than ours (strict on)"),
+        Drop::Reflected => to.write_str("it is our own: a loop, or another router has our address"),
+        Drop::NotAPeer => to.write_str("the sender is not a peer"),
+    }
+}
+
+// The classes of the system's failures stand behind those of the reports.
+static_assertions::const_assert!(System::Control as usize == CLASSES - 1);

@@ -1,0 +1,317 @@
+//! Interfaces and their addresses: which instance may speak, from where, and what it listens to.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use heapless::Vec;
+
+use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
+use super::{Action, Actions, Router, group_of, spec};
+use crate::config::model::{Family, StrId};
+use crate::vrrp::election::{Outcome, State};
+use crate::vrrp::stats::LastEvent;
+use crate::vrrp::timing::Instant;
+
+/// Multicast groups on one interface and family.
+const MAX_GROUPS: usize = 8;
+
+/// An interface that the configuration names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) name: StrId,
+    /// 0 while there is no such interface. Once found the index is followed, also through a rename.
+    pub(super) ifindex: u32,
+    pub(super) up: bool,
+    pub(super) mac: [u8; 6],
+    pub(super) mtu: u32,
+    /// Primary IPv4 address: the first that is not one of ours.
+    pub(super) v4: Option<Ipv4Addr>,
+    /// Link-local address, past duplicate detection.
+    pub(super) v6: Option<Ipv6Addr>,
+}
+
+/// What an interface is to hear in one family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// Multicast groups to join; none for unicast instances alone.
+    pub groups: Vec<IpAddr, MAX_GROUPS>,
+    /// VRIDs to let through, a bit each.
+    pub vrids: [u32; 8],
+    /// Let every VRID through (`log-unknown on`).
+    pub open: bool,
+}
+
+impl Router {
+    /// The place in `links` of the interface called `name`.
+    pub(super) fn link_named(&mut self, name: StrId) -> u8 {
+        let text = self.config.str(name);
+        if let Some(at) = self.links.iter().position(|l| self.config.str(l.name) == text) {
+            return at as u8;
+        }
+        let link = Link { name, ifindex: 0, up: false, mac: [0; 6], mtu: 0, v4: None, v6: None };
+        // The configuration's check holds the number of interfaces to MAX_LINKS.
+        match self.links.push(link) {
+            Ok(()) => (self.links.len() - 1) as u8,
+            Err(_) => 0,
+        }
+    }
+
+    fn bound_to(&self, ifindex: u32) -> Option<usize> {
+        if ifindex == 0 { None } else { self.links.iter().position(|l| l.ifindex == ifindex) }
+    }
+
+    /// What `ifindex` is to hear; `None` if nothing.
+    pub fn listeners(&self, ifindex: u32, family: Family) -> Option<Listen> {
+        let at = self.bound_to(ifindex)?;
+        let mut listen = Listen { open: self.config.log_unknown, ..Listen::default() };
+        let mut any = false;
+        for (instance, slot) in self.config.instances.iter().zip(&self.slots) {
+            if slot.link as usize != at || instance.family != family {
+                continue;
+            }
+            any = true;
+            listen.vrids[instance.vrid as usize / 32] |= 1 << (instance.vrid % 32);
+            let group = group_of(instance);
+            if instance.unicast.is_none() && !listen.groups.contains(&group) {
+                // More than MAX_GROUPS groups on one interface are refused by the configuration.
+                let _ = listen.groups.push(group);
+            }
+        }
+        any.then_some(listen)
+    }
+
+    /// The interfaces that exist of those that the configuration names.
+    pub fn interfaces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.links.iter().map(|l| l.ifindex).filter(|i| *i != 0)
+    }
+
+    /// Whether the configuration names an interface called `name`, or one with this index is in use.
+    pub fn concerns(&self, ifindex: u32, name: &str) -> bool {
+        self.bound_to(ifindex).is_some() || self.links.iter().any(|l| self.config.str(l.name) == name)
+    }
+
+    /// Whether news of an address calls for reading the interface's addresses again: not so for what
+    /// we did ourselves, nor for interfaces that are not ours.
+    pub fn needs_addresses(&self, ifindex: u32, address: &LinkAddress, added: bool) -> bool {
+        let Some(at) = self.bound_to(ifindex) else { return false };
+        let own = self.vips.iter().zip(&self.config.addresses).any(|(vip, a)| {
+            vip.link as usize == at
+                && a.ip == address.ip
+                && a.prefix == address.prefix
+                && vip.installed == added
+                && !vip.foreign
+        });
+        let primary = match address.ip {
+            IpAddr::V4(ip) => self.links[at].v4 == Some(ip),
+            IpAddr::V6(ip) => self.links[at].v6 == Some(ip),
+        };
+        !own || (primary && !added)
+    }
+
+    /// The virtual addresses that are on, or may be put on, by us: not those that were there before.
+    pub fn own_addresses(&self) -> impl Iterator<Item = (&str, AddressSpec<'_>)> {
+        (0..self.vips.len()).filter(|a| !self.vips[*a].foreign).map(|a| {
+            let link = &self.links[self.vips[a].link as usize];
+            (self.config.str(link.name), spec(&self.config, &self.links, &self.vips, a))
+        })
+    }
+
+    /// The virtual address `ip/prefix` on the interface called `name`, if the configuration has it.
+    pub fn find_address(&self, name: &str, ip: IpAddr, prefix: u8) -> Option<AddressId> {
+        let found = self.vips.iter().zip(&self.config.addresses).position(|(vip, a)| {
+            a.ip == ip && a.prefix == prefix && self.config.str(self.links[vip.link as usize].name) == name
+        })?;
+        Some(AddressId(found as u16))
+    }
+
+    pub(super) fn link_changed(&mut self, info: &LinkInfo<'_>, now: Instant, out: &mut dyn Actions) {
+        let at = self
+            .bound_to(info.ifindex)
+            .or_else(|| self.links.iter().position(|l| l.ifindex == 0 && self.config.str(l.name) == info.name));
+        let Some(at) = at else { return };
+        let link = &mut self.links[at];
+        let before = *link;
+        (link.ifindex, link.up, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
+        if before.ifindex != link.ifindex {
+            self.rebuild_index();
+        }
+        if before.ifindex != info.ifindex || (info.up && !before.up) {
+            // Also when it came back: switches that snoop have forgotten the membership.
+            self.rebind(info.ifindex, out);
+        }
+        if info.up && before.mac != info.mac {
+            for i in self.instances_on(at) {
+                if self.holds(i) {
+                    let garp = self.config.instances[i].garp;
+                    self.slots[i].announce.again(&garp, now);
+                    self.announce(i, now, out);
+                }
+            }
+        }
+        self.evaluate_on(at, now, out);
+    }
+
+    pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
+        let Some(at) = self.bound_to(ifindex) else { return };
+        let link = &mut self.links[at];
+        (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
+        // Its addresses went with it.
+        for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
+            (vip.installed, vip.foreign) = (false, false);
+        }
+        self.rebuild_index();
+        self.rebind(ifindex, out);
+        self.evaluate_on(at, now, out);
+    }
+
+    /// All addresses of an interface: chooses what we send from, and finds what is missing or foreign.
+    pub(super) fn addresses_are(&mut self, ifindex: u32, list: &[LinkAddress], now: Instant, out: &mut dyn Actions) {
+        let Some(at) = self.bound_to(ifindex) else { return };
+        for a in 0..self.vips.len() {
+            if self.vips[a].link as usize != at {
+                continue;
+            }
+            let address = &self.config.addresses[a];
+            let exact = list.iter().any(|l| l.ip == address.ip && (l.prefix == address.prefix || l.ip.is_ipv6()));
+            let same = exact || list.iter().any(|l| l.ip == address.ip);
+            let i = self.vips[a].instance as usize;
+            let (holds, ip) = (self.holds(i), address.ip);
+            let vip = &mut self.vips[a];
+            if vip.installed && !exact {
+                vip.installed = false;
+                // Taken off by hand, or by a restart of the network: put back, below.
+                if holds && self.links[at].up {
+                    out.act(Action::Report(Report::AddressRestored { instance: InstanceId(i as u8), address: ip }));
+                    self.restore(i, now, out);
+                }
+            } else if !vip.installed {
+                let was = core::mem::replace(&mut vip.foreign, same);
+                if same && !was {
+                    out.act(Action::Report(Report::ForeignAddress { instance: InstanceId(i as u8), address: ip }));
+                } else if !same && holds {
+                    self.restore(i, now, out);
+                }
+            }
+        }
+        let primary = |l: &&LinkAddress| !l.tentative && !self.is_ours(at, l);
+        let virtual_too = |l: &&LinkAddress| {
+            self.vips.iter().zip(&self.config.addresses).any(|(v, a)| v.link as usize == at && a.ip == l.ip)
+        };
+        // The kernel's order: the first is what it would send from. An owner's address is a virtual
+        // one that was there before us; it serves where there is no other.
+        let pick = |want: fn(&IpAddr) -> bool| {
+            let mut usable = list.iter().filter(primary).filter(|l| want(&l.ip));
+            let first = usable.clone().find(|l| !l.secondary && !virtual_too(l));
+            first.or_else(|| usable.clone().find(|l| !virtual_too(l))).or_else(|| usable.next()).map(|l| l.ip)
+        };
+        let v4 = pick(|ip| ip.is_ipv4());
+        let v6 = pick(|ip| matches!(ip, IpAddr::V6(a) if a.is_unicast_link_local()));
+        let link = &mut self.links[at];
+        link.v4 = v4.and_then(|ip| if let IpAddr::V4(a) = ip { Some(a) } else { None });
+        link.v6 = v6.and_then(|ip| if let IpAddr::V6(a) = ip { Some(a) } else { None });
+        // A configured source counts while the interface has it.
+        for i in self.instances_on(at) {
+            let instance = &self.config.instances[i];
+            if let Some(source) = instance.unicast.or(instance.source) {
+                let there = list.iter().any(|l| l.ip == source && !l.tentative);
+                self.slots[i].source = there.then_some(source);
+            }
+        }
+        self.evaluate_on(at, now, out);
+    }
+
+    fn is_ours(&self, at: usize, l: &LinkAddress) -> bool {
+        self.vips
+            .iter()
+            .zip(&self.config.addresses)
+            .any(|(v, a)| v.link as usize == at && v.installed && a.ip == l.ip && a.prefix == l.prefix)
+    }
+
+    fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        self.install(i, out);
+        let garp = self.config.instances[i].garp;
+        if matches!(self.slots[i].election.state(), State::Active { .. }) {
+            self.slots[i].announce.again(&garp, now);
+            self.announce(i, now, out);
+        }
+    }
+
+    fn instances_on(&self, at: usize) -> impl Iterator<Item = usize> + use<> {
+        let on: [bool; crate::config::model::MAX_INSTANCES] =
+            core::array::from_fn(|i| self.slots.get(i).is_some_and(|s| s.link as usize == at));
+        on.into_iter().enumerate().filter(|(_, on)| *on).map(|(i, _)| i)
+    }
+
+    fn evaluate_on(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
+        for i in self.instances_on(at) {
+            self.evaluate(i, now, out);
+        }
+    }
+
+    fn rebind(&mut self, ifindex: u32, out: &mut dyn Actions) {
+        for family in [Family::V4, Family::V6] {
+            out.act(Action::Rebind { ifindex, family });
+        }
+    }
+
+    pub(super) fn rebuild_index(&mut self) {
+        self.index.clear();
+        for (i, (instance, slot)) in self.config.instances.iter().zip(&self.slots).enumerate() {
+            let ifindex = self.links[slot.link as usize].ifindex;
+            if ifindex != 0 {
+                // Twice as many places as instances.
+                let _ = self.index.insert((ifindex, instance.family, instance.vrid), i as u8);
+            }
+        }
+    }
+
+    /// What keeps instance `i` from speaking. Refreshes its source.
+    fn fault_of(&mut self, i: usize) -> Option<Fault> {
+        let (instance, slot) = (&self.config.instances[i], &mut self.slots[i]);
+        let link = &self.links[slot.link as usize];
+        if link.ifindex == 0 {
+            return Some(Fault::NoInterface);
+        }
+        if !link.up {
+            return Some(Fault::InterfaceDown);
+        }
+        if instance.unicast.or(instance.source).is_none() {
+            slot.source = match instance.family {
+                Family::V4 => link.v4.map(IpAddr::V4),
+                Family::V6 => link.v6.map(IpAddr::V6),
+            };
+        }
+        if slot.source.is_none() { Some(Fault::NoAddress) } else { None }
+    }
+
+    /// Compares what an instance may do with what it does: starts it, or puts it in Fault.
+    pub(super) fn evaluate(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let fault = self.fault_of(i);
+        let running = self.slots[i].election.state() != State::Initialize;
+        self.slots[i].fault = fault;
+        match (self.phase, fault) {
+            (super::Phase::Running, None) if !running => {
+                let p = self.parameters(i);
+                let slot = &mut self.slots[i];
+                slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
+                let outcome = slot.election.startup(&p, now);
+                self.follow(i, outcome, now, out);
+            }
+            (super::Phase::Running, Some(why)) if running || self.slots[i].shown != Shown::Fault => {
+                let slot = &mut self.slots[i];
+                slot.last_event = match why {
+                    Fault::NoAddress => LastEvent::NoPrimaryAddress,
+                    _ => LastEvent::InterfaceDown,
+                };
+                slot.master = None;
+                slot.election.shutdown();
+                // At once: with the interface down nobody hears a farewell, and nobody is served.
+                self.follow(i, Outcome::Released, now, out);
+            }
+            (super::Phase::Stopping, Some(_)) if running => {
+                self.slots[i].election.shutdown();
+                self.follow(i, Outcome::Released, now, out);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Another configuration: what is in both stays as it is, with its state, timers and addresses.
+
+use super::{Action, Actions, Family, Phase, Router, spec};
+use crate::config::model::Config;
+use crate::vrrp::election::State;
+use crate::vrrp::packet::PRIORITY_LEAVE;
+use crate::vrrp::timing::Instant;
+
+impl Router {
+    /// Changes to `config`. The driver then tells all links and addresses again and ends with
+    /// [`Event::Start`](super::Event::Start); until then no instance starts or stops.
+    ///
+    /// An instance is the same if name, interface, family and VRID are; it keeps
+    /// its state, and its other properties change in place. One that is gone says priority 0 if it was
+    /// Active, and takes its addresses off.
+    pub fn reload(&mut self, config: Box<Config>, now: Instant, out: &mut dyn Actions) {
+        let mut old = core::mem::replace(self, Router::new(config));
+        self.phase = if old.phase == Phase::Running { Phase::Reloading } else { old.phase };
+        self.stats = old.stats;
+        for link in &mut self.links {
+            let name = self.config.str(link.name);
+            if let Some(known) = old.links.iter().find(|l| l.ifindex != 0 && old.config.str(l.name) == name) {
+                let name = link.name;
+                *link = *known;
+                link.name = name;
+            }
+        }
+        self.rebuild_index();
+        for o in 0..old.slots.len() {
+            match (0..self.slots.len()).find(|n| same(&old.config, o, &self.config, *n)) {
+                Some(n) => self.take_over(n, &mut old, o, now, out),
+                None => {
+                    if matches!(old.slots[o].election.state(), State::Active { .. }) {
+                        old.send_advert(o, PRIORITY_LEAVE, out);
+                    }
+                    old.uninstall(o, out);
+                }
+            }
+        }
+        for link in old.links.iter().filter(|l| l.ifindex != 0) {
+            for family in [Family::V4, Family::V6] {
+                out.act(Action::Rebind { ifindex: link.ifindex, family });
+            }
+        }
+        for i in 0..self.slots.len() {
+            self.rearm(i);
+        }
+    }
+
+    /// Instance `n` goes on where instance `o` of `old` was.
+    fn take_over(&mut self, n: usize, old: &mut Router, o: usize, now: Instant, out: &mut dyn Actions) {
+        let link = self.slots[n].link;
+        core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
+        self.slots[n].link = link;
+        let kept = |is: &Router, was: &Router, a: usize, b: usize| {
+            let (x, y) = (&was.config.addresses[a], &is.config.addresses[b]);
+            let name = |r: &Router, at: usize| r.links[r.vips[at].link as usize].name;
+            (x.ip, x.prefix) == (y.ip, y.prefix) && was.config.str(name(was, a)) == is.config.str(name(is, b))
+        };
+        for a in old.config.instances[o].addresses.indices() {
+            let vip = old.vips[a];
+            let found = self.config.instances[n].addresses.indices().find(|b| kept(self, old, a, *b));
+            match found {
+                Some(b) => (self.vips[b].installed, self.vips[b].foreign) = (vip.installed, vip.foreign),
+                None if vip.installed && old.links[vip.link as usize].ifindex != 0 => {
+                    out.act(Action::RemoveAddress(spec(&old.config, &old.links, &old.vips, a)));
+                }
+                None => {}
+            }
+        }
+        if matches!(self.slots[n].election.state(), State::Active { .. }) {
+            let before = self.vips.iter().filter(|v| v.installed).count();
+            self.install(n, out);
+            if self.vips.iter().filter(|v| v.installed).count() != before {
+                let garp = self.config.instances[n].garp;
+                self.slots[n].announce.again(&garp, now);
+                self.announce(n, now, out);
+            }
+        }
+    }
+}
+
+fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
+    let (a, b) = (&old.instances[o], &new.instances[n]);
+    old.str(a.name) == new.str(b.name)
+        && old.str(a.interface) == new.str(b.interface)
+        && (a.vrid, a.family) == (b.vrid, b.family)
+}

@@ -1,0 +1,40 @@
+//! The clock. Nothing else in the crate reads one.
+//!
+//! It is `std::time::Instant`, which is CLOCK_MONOTONIC: a jump of the wall clock has no effect.
+//! rustix's clock is not used: on 32-bit MIPS with musl its timespec is wider than the one the C
+//! library fills in, and the time read is garbage.
+
+use std::sync::OnceLock;
+use std::time::{Instant as StdInstant, SystemTime};
+
+use crate::vrrp::timing::Instant;
+
+static EPOCH: OnceLock<StdInstant> = OnceLock::new();
+
+/// The present moment. The epoch is the first call in this process.
+pub fn now() -> Instant {
+    let epoch = EPOCH.get_or_init(StdInstant::now);
+    // 64 bits of microseconds last for half a million years.
+    Instant(epoch.elapsed().as_micros() as u64)
+}
+
+/// Seconds since 1970 by the wall clock, for time stamps that people read; 0 before 1970.
+pub fn wall_seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sleep of 50 ms is seen as 50 ms, give or take a busy machine; the clock never goes back.
+    #[test]
+    fn a_sleep_is_as_long_as_it_is() {
+        let a = now();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let b = now();
+        assert!(b > a);
+        let d = b.since(a).0;
+        assert!((50_000..500_000).contains(&d), "50 ms seen as {d} us");
+    }
+}

@@ -1,0 +1,84 @@
+//! rtnetlink: links and addresses.
+//!
+//! - [`message`]: reading and writing messages in fixed buffers.
+//! - [`request`]: [`Rtnl`], the socket of requests: dumps, and addresses put on and taken off.
+//! - [`monitor`]: [`Monitor`], the socket that tells of changes.
+//!
+//! Open the monitor first and dump then, so that nothing falls between the two.
+
+pub mod message;
+pub mod monitor;
+pub mod request;
+
+pub use monitor::{Monitor, Notice};
+pub use request::{AddError, AddressList, MAX_LINK_ADDRESSES, Rtnl};
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+/// Bytes of a receive buffer: the kernel fills at most 8 KiB at a time for who asks for no more.
+const BUFFER: usize = 8192;
+
+/// What one reception brought.
+enum Reception {
+    /// So many bytes from the kernel.
+    Bytes(usize),
+    /// A message that did not fit the buffer.
+    Truncated,
+    /// Messages were lost: the kernel had no room for them.
+    Overrun,
+    /// Nothing there.
+    Empty,
+}
+
+/// A netlink socket of the routing family.
+struct Socket {
+    fd: OwnedFd,
+}
+
+impl Socket {
+    fn open(groups: u32) -> io::Result<Socket> {
+        // No protocol is protocol 0: NETLINK_ROUTE.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, groups))?;
+        Ok(Socket { fd })
+    }
+
+    fn send(&self, message: &[u8]) -> Result<(), Errno> {
+        rustix::net::sendto(&self.fd, message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+        Ok(())
+    }
+
+    fn receive(&self, buffer: &mut [u8; BUFFER]) -> Result<Reception, Errno> {
+        loop {
+            match rustix::net::recvfrom(&self.fd, &mut buffer[..], RecvFlags::TRUNC) {
+                Ok((_, len, from)) => {
+                    let from = from.and_then(|a| SocketAddrNetlink::try_from(a).ok());
+                    // Any local user may send to a netlink socket. The kernel is port 0.
+                    if from.is_none_or(|a| a.pid() != 0) {
+                        continue;
+                    }
+                    return Ok(if len > BUFFER { Reception::Truncated } else { Reception::Bytes(len) });
+                }
+                Err(Errno::AGAIN) => return Ok(Reception::Empty),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOBUFS) => return Ok(Reception::Overrun),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Capabilities, scheduling and memory of the daemon itself.
+
+use std::fmt;
+use std::io;
+
+use rustix::thread::CapabilitySet;
+
+/// What [`require`] found missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// CAP_NET_ADMIN: addresses.
+    pub net_admin: bool,
+    /// CAP_NET_RAW: sockets.
+    pub net_raw: bool,
+}
+
+impl Missing {
+    /// The capabilities by name.
+    pub const fn names(self) -> &'static str {
+        match (self.net_admin, self.net_raw) {
+            (true, true) => "CAP_NET_ADMIN and CAP_NET_RAW",
+            (true, false) => "CAP_NET_ADMIN",
+            _ => "CAP_NET_RAW",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("missing ")?;
+        f.write_str(self.names())?;
+        f.write_str(": run as root, or grant it")
+    }
+}
+
+/// Whether this process has the capabilities that a VRRP router cannot do without.
+pub fn require() -> Result<(), Missing> {
+    // A kernel that does not tell is asked by what it refuses later.
+    let Ok(sets) = rustix::thread::capabilities(None) else { return Ok(()) };
+    missing_in(sets.effective)
+}
+
+fn missing_in(effective: CapabilitySet) -> Result<(), Missing> {
+    let missing = Missing {
+        net_admin: !effective.contains(CapabilitySet::NET_ADMIN),
+        net_raw: !effective.contains(CapabilitySet::NET_RAW),
+    };
+    if missing.net_admin || missing.net_raw { Err(missing) } else { Ok(()) }
+}
+
+/// Capabilities that only some configurations need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// CAP_SYS_NICE.
+    pub realtime: bool,
+    /// CAP_IPC_LOCK.
+    pub lock_memory: bool,
+}
+
+/// Lowers the effective and permitted capabilities to what running and starting scripts needs.
+///
+/// The bounding set and no_new_privs stay as they are: hooks restart services and run `su`.
+pub fn drop_unneeded(keep: Keep) -> io::Result<()> {
+    let mut wanted = CapabilitySet::NET_ADMIN
+        | CapabilitySet::NET_RAW
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID
+        | CapabilitySet::KILL;
+    wanted.set(CapabilitySet::SYS_NICE, keep.realtime);
+    wanted.set(CapabilitySet::IPC_LOCK, keep.lock_memory);
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.effective &= wanted;
+    sets.permitted &= wanted;
+    Ok(rustix::thread::set_capabilities(None, sets)?)
+}
+
+/// Makes the kernel's out-of-memory killer prefer others (negative) or us (positive). Children
+/// inherit it. Lowering needs CAP_SYS_RESOURCE: call it before [`drop_unneeded`].
+pub fn oom_score_adj(value: i16) -> io::Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", value.to_string())
+}
+
+/// Keeps what the process touches in memory, now and later, without touching it all at once.
+pub fn lock_memory() -> io::Result<()> {
+    use rustix::mm::MlockAllFlags;
+    Ok(rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?)
+}
+
+/// Real-time scheduling, round robin, at `priority` (1…99). Children do not inherit it.
+pub fn realtime(priority: u8) -> io::Result<()> {
+    // Not the C library's function: musl's only returns ENOSYS. The kernel's struct is one int.
+    let param: libc::c_int = priority.into();
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the third argument points to a struct sched_param of the kernel, one int, that lives
+    // through the call; 0 is the calling thread.
+    let r = unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0 as libc::c_int, policy, &raw const param) };
+    if r == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,251 @@
+//! The reactor: epoll with a deadline, for one thread.
+//!
+//! A descriptor is registered with a [`Token`] of the caller's choice and is level-triggered: what
+//! is not read now is told again. The exception are descriptors of tasks
+//! ([`add_for_task`](Reactor::add_for_task)): they are silent until a task awaits them, and after
+//! each event, so that a peer that hung up does not wake us while its task is elsewhere.
+//!
+//! The deadline is exact to the microsecond where the kernel has epoll_pwait2 (Linux 5.11), else to
+//! the millisecond, rounded up: never early. On MIPS it is always the latter. timerfd and rustix's
+//! waits are not used there or anywhere, because their time structures are wrong on 32-bit MIPS.
+//!
+//! ```text
+//! let reactor = Reactor::new()?;             // and Tasks::new(), a Driver, an executor
+//! loop {
+//!     driver.turn(main.as_mut());            // tasks run until all of them wait
+//!     let deadline = earlier(router.next_deadline(), tasks.next_deadline());
+//!     reactor.wait(if driver.is_awake() { Some(clock::now()) } else { deadline }, &mut ready)?;
+//!     for r in &ready { if !tasks.wake_ready(r) { /* adverts, netlink, signals: handle at once */ } }
+//!     tasks.wake_due(clock::now());
+//! }
+//! ```
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use heapless::Vec;
+use rustix::event::epoll;
+
+use super::clock;
+use crate::config::model::MAX_LINKS;
+use crate::vrrp::timing::Instant;
+
+/// Descriptors that can be registered: two sockets for each link, and the daemon's own.
+pub const MAX_FDS: usize = 2 * MAX_LINKS + 16;
+
+/// Events that one wait can return; what is beyond comes with the next.
+pub const MAX_READY: usize = 32;
+
+/// What the caller calls a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u32);
+
+/// What is to be told about a descriptor. Errors and hang-ups always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// It can be read.
+    pub readable: bool,
+    /// It can be written.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Interest = Interest { readable: false, writable: false };
+    /// Reading.
+    pub const READ: Interest = Interest { readable: true, writable: false };
+    /// Writing.
+    pub const WRITE: Interest = Interest { readable: false, writable: true };
+
+    fn flags(self, once: bool) -> epoll::EventFlags {
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, self.readable);
+        flags.set(epoll::EventFlags::OUT, self.writable);
+        flags.set(epoll::EventFlags::ONESHOT, once);
+        flags
+    }
+}
+
+/// A descriptor about which there is something to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Which.
+    pub token: Token,
+    /// It can be read (or a read will tell an error or the end).
+    pub readable: bool,
+    /// It can be written (or a write will tell an error).
+    pub writable: bool,
+}
+
+/// What a wait returned.
+pub type ReadyList = Vec<Ready, MAX_READY>;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    fd: RawFd,
+    token: Token,
+    once: bool,
+}
+
+/// The descriptors that are waited for. Every method takes `&self`, so that tasks can share it.
+pub struct Reactor {
+    epoll: OwnedFd,
+    precise: bool,
+    table: RefCell<Vec<Entry, MAX_FDS>>,
+}
+
+impl Reactor {
+    /// An empty one; finds out whether the kernel has epoll_pwait2.
+    pub fn new() -> io::Result<Reactor> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let precise = precise::probe(epoll.as_fd());
+        Ok(Reactor { epoll, precise, table: RefCell::new(Vec::new()) })
+    }
+
+    /// Whether deadlines are kept to the microsecond rather than to the millisecond.
+    pub fn is_precise(&self) -> bool {
+        self.precise
+    }
+
+    /// Registers a descriptor for level-triggered events. The caller keeps it open until it
+    /// calls [`remove`](Self::remove). Fails if the table is full or the token is taken.
+    pub fn add(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+        self.insert(fd, token, interest, false)
+    }
+
+    /// Registers a descriptor that only tasks wait for, through
+    /// [`Tasks::readable`](super::tasks::Tasks::readable) and `writable`.
+    pub fn add_for_task(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        self.insert(fd, token, Interest::NONE, true)
+    }
+
+    fn insert(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest, once: bool) -> io::Result<()> {
+        let mut table = self.table.borrow_mut();
+        if table.iter().any(|e| e.token == token) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        table.push(Entry { fd: fd.as_raw_fd(), token, once }).map_err(|_| io::ErrorKind::StorageFull)?;
+        let added = epoll::add(&self.epoll, fd, data(token), interest.flags(once));
+        if added.is_err() {
+            table.pop();
+        }
+        Ok(added?)
+    }
+
+    /// Changes what is told about a descriptor.
+    pub fn modify(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+        let table = self.table.borrow();
+        let raw = fd.as_raw_fd();
+        let entry = table.iter().find(|e| e.fd == raw && e.token == token).ok_or(io::ErrorKind::NotFound)?;
+        Ok(epoll::modify(&self.epoll, fd, data(token), interest.flags(entry.once))?)
+    }
+
+    /// Arms the descriptor of a task for its next event.
+    pub(super) fn arm(&self, token: Token, interest: Interest) -> io::Result<()> {
+        let table = self.table.borrow();
+        let entry = table.iter().find(|e| e.token == token && e.once).ok_or(io::ErrorKind::NotFound)?;
+        // SAFETY: whoever registers a descriptor keeps it open until `remove`, which deletes the entry.
+        let fd = unsafe { BorrowedFd::borrow_raw(entry.fd) };
+        Ok(epoll::modify(&self.epoll, fd, data(token), interest.flags(true))?)
+    }
+
+    /// Forgets a descriptor, before it is closed. Unknown ones are no error.
+    pub fn remove(&self, fd: BorrowedFd<'_>, token: Token) {
+        let mut table = self.table.borrow_mut();
+        if let Some(at) = table.iter().position(|e| e.fd == fd.as_raw_fd() && e.token == token) {
+            table.swap_remove(at);
+            // Nothing to do about an error: closing the descriptor removes it from the set too.
+            let _ = epoll::delete(&self.epoll, fd);
+        }
+    }
+
+    /// Waits until something is ready or `deadline` has come, whichever is first; without a
+    /// deadline, for ever; with one that has passed, not at all. A signal may end it early.
+    pub fn wait(&self, deadline: Option<Instant>, ready: &mut ReadyList) -> io::Result<()> {
+        ready.clear();
+        let left = deadline.map(|d| d.since(clock::now()).0);
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_READY];
+        let n = if self.precise {
+            precise::wait(self.epoll.as_fd(), &mut events, left)
+        } else {
+            let ms = left.map_or(-1, |us| us.div_ceil(1000).min(i32::MAX as u64) as i32);
+            // SAFETY: the pointer and length are those of `events`, which outlives the call.
+            unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), MAX_READY as i32, ms) }
+        };
+        if n < 0 {
+            let e = io::Error::last_os_error();
+            return if e.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(e) };
+        }
+        for event in events.iter().take(n as usize) {
+            // Copied out: the struct is packed on some machines.
+            let (bits, token) = (event.events, event.u64);
+            let trouble = bits & (libc::EPOLLERR | libc::EPOLLHUP) as u32 != 0;
+            let r = Ready {
+                token: Token(token as u32),
+                readable: trouble || bits & libc::EPOLLIN as u32 != 0,
+                writable: trouble || bits & libc::EPOLLOUT as u32 != 0,
+            };
+            // There are as many places as events were asked for.
+            let _ = ready.push(r);
+        }
+        Ok(())
+    }
+}
+
+fn data(token: Token) -> epoll::EventData {
+    epoll::EventData::new_u64(token.0 as u64)
+}
+
+/// epoll_pwait2, where the C library's wrapper may be missing and the kernel may not know it.
+#[cfg(not(any(target_arch = "mips", target_arch = "mips32r6")))]
+mod precise {
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    /// `struct __kernel_timespec`: 64 bits in both fields on every machine.
+    #[repr(C)]
+    struct KernelTimespec {
+        tv_sec: i64,
+        tv_nsec: i64,
+    }
+
+    pub(super) fn probe(epoll: BorrowedFd<'_>) -> bool {
+        // ENOSYS on old kernels; EPERM in some containers. Either way the other call serves.
+        wait(epoll, &mut [libc::epoll_event { events: 0, u64: 0 }], Some(0)) >= 0
+    }
+
+    pub(super) fn wait(epoll: BorrowedFd<'_>, events: &mut [libc::epoll_event], micros: Option<u64>) -> i32 {
+        let timeout = micros
+            .map(|us| KernelTimespec { tv_sec: (us / 1_000_000) as i64, tv_nsec: (us % 1_000_000 * 1000) as i64 });
+        let at: *const KernelTimespec = timeout.as_ref().map_or(std::ptr::null(), |t| t);
+        let no_mask: *const libc::sigset_t = std::ptr::null();
+        // SAFETY: `events` and `timeout` outlive the call; the length is that of `events`; without a
+        // signal mask its size is not looked at. The arguments are as wide as the system call's.
+        let n = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                epoll.as_raw_fd(),
+                events.as_mut_ptr(),
+                events.len() as libc::c_int,
+                at,
+                no_mask,
+                0usize,
+            )
+        };
+        n as i32
+    }
+}
+
+/// On MIPS epoll_pwait2 is left alone.
+#[cfg(any(target_arch = "mips", target_arch = "mips32r6"))]
+mod precise {
+    use std::os::fd::BorrowedFd;
+
+    pub(super) fn probe(_: BorrowedFd<'_>) -> bool {
+        false
+    }
+
+    pub(super) fn wait(_: BorrowedFd<'_>, _: &mut [libc::epoll_event], _: Option<u64>) -> i32 {
+        -1
+    }
+}

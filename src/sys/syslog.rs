@@ -1,0 +1,256 @@
+//! The `log` backend: lines to stderr, or to syslog as RFC 3164 has them; and the rate limiter.
+//!
+//! A line is built in a fixed buffer and cut at its end. Nothing blocks: a line that syslog does
+//! not take at once is lost, and the connection is made anew when syslog was restarted.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Mutex;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::clock;
+use crate::config::model::LogLevel;
+use crate::vrrp::timing::{Instant, Micros};
+
+/// Bytes of a line at most.
+const LINE: usize = 512;
+/// Where syslog listens.
+const SOCKET: &str = "/dev/log";
+/// Facility "daemon" (RFC 3164 §4.1.1), as it stands in a priority.
+const DAEMON: u8 = 3 << 3;
+const TAG: &str = "picovrrp";
+
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `picovrrp[PID]: LEVEL: TEXT` on stderr.
+    Stderr,
+    /// /dev/log; while nobody listens there, lines are lost.
+    Syslog,
+}
+
+struct State {
+    target: Target,
+    socket: Option<UnixDatagram>,
+}
+
+struct Logger {
+    state: Mutex<State>,
+}
+
+static LOGGER: Logger = Logger { state: Mutex::new(State { target: Target::Stderr, socket: None }) };
+
+/// Sends what is logged to `target` from now on. May be called again.
+pub fn init(target: Target, level: LogLevel) {
+    if let Ok(mut state) = LOGGER.state.lock() {
+        *state = State { target, socket: None };
+    }
+    // Fails if it is set already: by us, or by a test.
+    let _ = log::set_logger(&LOGGER);
+    set_level(level);
+}
+
+/// Changes how much is logged.
+pub fn set_level(level: LogLevel) {
+    log::set_max_level(match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+    });
+}
+
+/// A line under construction; what does not fit is dropped, at a character's boundary.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl Line {
+    const fn new() -> Line {
+        Line { bytes: [0; LINE], len: 0 }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        // The last byte is kept for a newline.
+        let mut n = s.len().min(LINE - 1 - self.len);
+        while !s.is_char_boundary(n) {
+            n -= 1;
+        }
+        for (to, from) in self.bytes[self.len..].iter_mut().zip(&s.as_bytes()[..n]) {
+            // One line is one line, whatever a peer or a script put into it.
+            *to = if from.is_ascii_control() { b' ' } else { *from };
+        }
+        self.len += n;
+        if n == s.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// Severity by RFC 3164 §4.1.1: error, warning, informational, debug.
+const fn severity(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+/// `Mmm dd hh:mm:ss`, the time stamp of RFC 3164 §4.1.2, in local time. Readers of /dev/log expect
+/// it in its place: OpenWrt's takes 16 bytes off.
+fn time_stamp(line: &mut Line, seconds: u64) -> fmt::Result {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
+    let mut tm = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are to locals that live through the call; all zeros are a valid `tm`,
+    // which is what is left if the call fails.
+    let tm = unsafe {
+        libc::localtime_r(&raw const seconds, tm.as_mut_ptr());
+        tm.assume_init()
+    };
+    let month = MONTHS.get(tm.tm_mon as usize).unwrap_or(&"Jan");
+    write!(line, "{month} {:2} {:02}:{:02}:{:02} ", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
+}
+
+fn format(target: Target, line: &mut Line, record: &Record<'_>, seconds: u64) -> fmt::Result {
+    let pid = std::process::id();
+    match target {
+        Target::Stderr => {
+            let level = match record.level() {
+                Level::Error => "error",
+                Level::Warn => "warning",
+                Level::Info => "info",
+                Level::Debug | Level::Trace => "debug",
+            };
+            write!(line, "{TAG}[{pid}]: {level}: {}", record.args())
+        }
+        Target::Syslog => {
+            write!(line, "<{}>", DAEMON | severity(record.level()))?;
+            time_stamp(line, seconds)?;
+            write!(line, "{TAG}[{pid}]: {}", record.args())
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let Ok(mut state) = self.state.lock() else { return };
+        let mut line = Line::new();
+        // An error says that the line was cut.
+        let _ = format(state.target, &mut line, record, clock::wall_seconds());
+        match state.target {
+            Target::Stderr => {
+                line.bytes[line.len] = b'\n';
+                line.len += 1;
+                // Nobody to tell if stderr is closed.
+                let _ = std::io::stderr().write_all(line.as_bytes());
+            }
+            Target::Syslog => state.send(line.as_bytes(), SOCKET),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl State {
+    fn send(&mut self, line: &[u8], path: &str) {
+        if let Some(socket) = &self.socket {
+            match socket.send(line) {
+                Ok(_) => return,
+                // Its queue is full: this line is lost, the connection is not.
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+        self.socket = connect(path).ok();
+        if let Some(socket) = &self.socket {
+            let _ = socket.send(line);
+        }
+    }
+}
+
+fn connect(path: &str) -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect(path)?;
+    Ok(socket)
+}
+
+/// Whether a line is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes.
+    Log,
+    /// Yes, and say that so many before it were not.
+    LogWithSuppressed(u32),
+    /// No.
+    Drop,
+}
+
+/// Lines of a class that are written before the limit holds.
+const BURST: u8 = 5;
+/// After that, one in this time.
+const PERIOD: Micros = Micros::from_secs(10);
+
+#[derive(Clone, Copy, Debug)]
+struct Class {
+    tokens: u8,
+    since: Instant,
+    suppressed: u32,
+}
+
+/// Limits lines by class: a flood that changes its source with every packet is one class.
+#[derive(Clone, Debug)]
+pub struct Limiter<const N: usize> {
+    classes: [Class; N],
+}
+
+impl<const N: usize> Default for Limiter<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Limiter<N> {
+    /// Five lines of each class may be written at once, then one every ten seconds.
+    pub const fn new() -> Self {
+        Limiter { classes: [Class { tokens: BURST, since: Instant(0), suppressed: 0 }; N] }
+    }
+
+    /// Asks for a line of `class` (0…N-1; others are never written).
+    pub fn allow(&mut self, class: usize, now: Instant) -> Verdict {
+        let Some(c) = self.classes.get_mut(class) else { return Verdict::Drop };
+        let earned = now.since(c.since).0 / PERIOD.0;
+        if earned >= (BURST - c.tokens) as u64 {
+            c.tokens = BURST;
+            c.since = now;
+        } else {
+            c.tokens += earned as u8;
+            c.since = c.since + Micros(earned * PERIOD.0);
+        }
+        if c.tokens == 0 {
+            c.suppressed = c.suppressed.saturating_add(1);
+            return Verdict::Drop;
+        }
+        c.tokens -= 1;
+        match std::mem::take(&mut c.suppressed) {
+            0 => Verdict::Log,
+            n => Verdict::LogWithSuppressed(n),
+        }
+    }
+}

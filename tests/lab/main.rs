@@ -1,0 +1,16 @@
+//! The real binary on a real kernel: routers and clients in network namespaces around a bridge.
+//!
+//! One test: `cargo test --test lab NAME`. They need root, mostly wait, and run well six at a time.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod election;
+mod failover;
+mod hostile;
+mod links;
+mod many;
+mod restart;
+mod service;
+mod stalls;
+mod start;

@@ -1,0 +1,58 @@
+//! The daemon is stopped and goes on (PROTOCOL.md E42, E43).
+
+use std::time::Instant;
+
+use crate::support::process::Signal;
+use crate::support::{SOON, Two, V2, V3, VIP4};
+
+#[test]
+fn a_stalled_backup_reads_what_it_missed_before_it_fires_its_timer() {
+    for flavour in [V3, V2] {
+        let mut t = Two::start(flavour, "", "");
+        let start = Instant::now();
+        t.two.process.signal(Signal::STOP);
+        // Well over its down interval of three adverts and the skew.
+        t.lab.wire().wait_many("adverts of a", 8, start, SOON, |s| s.is_claim_of("a"));
+        t.two.process.signal(Signal::CONT);
+        t.lab.wire().wait_many("adverts of a", 5, Instant::now(), SOON, |s| s.is_claim_of("a"));
+        assert_eq!(
+            t.lab.wire().count(start, |s| s.from == "b" && s.advert().is_some()),
+            0,
+            "b took over while a lived"
+        );
+        assert!(!t.b.has(VIP4));
+        t.two.wait_state("BACKUP", SOON);
+    }
+}
+
+#[test]
+fn a_stalled_active_is_replaced_and_one_is_active_when_it_goes_on() {
+    let mut t = Two::start(V3, "", "");
+    t.one.process.signal(Signal::STOP);
+    t.two.wait_state("MASTER", SOON);
+    t.b.wait_has(VIP4, SOON);
+    t.one.process.signal(Signal::CONT);
+    assert_eq!(t.sole_active(), "a", "the higher priority");
+    t.one.wait_state("MASTER", SOON);
+    t.two.wait_state("BACKUP", SOON);
+}
+
+#[test]
+fn a_stalled_active_that_was_outvoted_yields_before_it_speaks() {
+    // b takes over while a is stalled and is then the higher, having been given another priority.
+    let mut t = Two::start(V3, "", "");
+    t.one.process.signal(Signal::STOP);
+    t.two.wait_state("MASTER", SOON);
+    t.two.write_config(&V3.config("priority 200"));
+    let reloaded = Instant::now();
+    t.two.process.signal(Signal::HUP);
+    t.lab.wire().wait_many("adverts of b with 200", 3, reloaded, SOON, |s| {
+        s.is_claim_of("b") && s.advert().is_some_and(|a| a.priority == 200)
+    });
+    let resumed = Instant::now();
+    t.one.process.signal(Signal::CONT);
+    assert_eq!(t.sole_active(), "b");
+    t.one.wait_state("BACKUP", SOON);
+    let spoke = t.lab.wire().count(resumed, |s| s.is_claim_of("a"));
+    assert_eq!(spoke, 0, "b's adverts were waiting in a's socket, and a spoke {spoke} times before it read them");
+}

@@ -458,7 +458,7 @@ fn limits() {
 
     let mut text = String::from("instance a on eth0 vrid 1 address 10.0.0.1\n");
     for i in 0..MAX_LINKS {
-        text.push_str(&format!("address 10.1.{}.{} dev v{i}\n", i / 250, 1 + i % 250));
+        text.push_str(&format!("address 10.1.{}.{} dev v{i} excluded\n", i / 250, 1 + i % 250));
     }
     assert_eq!(
         read(&text).1,

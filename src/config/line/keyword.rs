@@ -118,6 +118,13 @@ pub(super) fn is_property(word: &str) -> bool {
     find(word, INSTANCE).is_some() || LATER_PROPERTIES.contains(&word)
 }
 
+/// Goes behind a wrong value, unless it was forgotten and the next word is a property.
+pub(super) fn skip_value(w: &mut Words<'_>) {
+    if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
+        w.skip();
+    }
+}
+
 /// Reads lines into a configuration.
 pub(super) struct Reader<'a> {
     pub(super) asm: Assembler<'a>,
@@ -175,10 +182,7 @@ impl<'a> Reader<'a> {
                 Some(keyword) => {
                     self.options = &[];
                     if self.property(w, keyword, at).is_err() {
-                        // The wrong value, unless it was forgotten.
-                        if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
-                            w.skip();
-                        }
+                        skip_value(w);
                         self.resume(w, place, true);
                     }
                 }

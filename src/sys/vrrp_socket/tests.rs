@@ -190,7 +190,18 @@ fn other_interface() {
             assert_eq!(hear(&b).payload[3], 1);
             assert!(loopback.recv(&mut [0; 128]).unwrap().is_none());
         }
-        assert!(VrrpSocket::open(Family::V4, 9999).is_err());
+        for family in BOTH {
+            assert!(VrrpSocket::open(family, 9999).is_err());
+        }
+        // As before Linux 5.1.
+        let (a, b, at_a, at_b, _) = pair(&net, Family::V4);
+        net.enter_b();
+        bind_by_name(b.as_fd(), 1).unwrap();
+        a.send(at_a, at_b, &message(51, 1)).unwrap();
+        bind_by_name(b.as_fd(), net.vb).unwrap();
+        a.send(at_a, at_b, &message(51, 2)).unwrap();
+        assert_eq!(hear(&b).payload[3], 2);
+        assert!(bind_by_name(b.as_fd(), 9999).is_err());
     });
 }
 

@@ -150,7 +150,8 @@ impl Reactor {
         Ok(epoll::modify(&self.epoll, fd, data(token), interest.flags(true))?)
     }
 
-    /// Forgets a descriptor, before it is closed. Unknown ones are no error.
+    /// Forgets a descriptor, before it is closed. Unknown ones are no error. What the last wait
+    /// returned may still name its token: tokens are best not used again within one round.
     pub fn remove(&self, fd: BorrowedFd<'_>, token: Token) {
         let mut table = self.table.borrow_mut();
         if let Some(at) = table.iter().position(|e| e.fd == fd.as_raw_fd() && e.token == token) {

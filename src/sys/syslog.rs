@@ -1,6 +1,6 @@
 //! The `log` backend: lines to stderr, or to syslog as RFC 3164 has them; and the rate limiter.
 //!
-//! A line is built in a fixed buffer and cut at its end. Nothing blocks: a line that syslog does
+//! A line is built in a fixed buffer and cut at its end. Syslog never holds us: a line that it does
 //! not take at once is lost, and the connection is made anew when syslog was restarted.
 
 use std::fmt::{self, Write as _};
@@ -108,7 +108,8 @@ const fn severity(level: Level) -> u8 {
 /// it in its place: OpenWrt's takes 16 bytes off.
 fn time_stamp(line: &mut Line, seconds: u64) -> fmt::Result {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
+    // As wide as the C library has it: 32 bits on some machines, where the year 2038 ends it.
+    let seconds = seconds.try_into().unwrap_or(0);
     let mut tm = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to locals that live through the call; all zeros are a valid `tm`,
     // which is what is left if the call fails.
@@ -294,7 +295,7 @@ mod tests {
     fn long_and_wicked_lines() {
         let long = "ä".repeat(600);
         let cut = line(Target::Stderr, Level::Info, format_args!("{long}"));
-        assert!(cut.len() <= LINE - 1 && cut.len() >= LINE - 3 && cut.ends_with('ä'));
+        assert!(cut.len() < LINE && cut.len() >= LINE - 3 && cut.ends_with('ä'));
         let wicked = line(Target::Stderr, Level::Info, format_args!("a\nb\x1b[31m\0c"));
         assert!(wicked.ends_with("a b [31m c"), "{wicked:?}");
     }

@@ -17,13 +17,12 @@ struct Heard {
 
 fn hear(s: &VrrpSocket) -> Heard {
     let mut buffer = [0xa5; RECEIVE_BUFFER];
-    let r = eventually("a message", || {
+    eventually("a message", || {
         let r = s.recv(&mut buffer).unwrap()?;
         let payload = Vec::from_slice(r.payload).unwrap();
         assert_eq!(r.ifindex, s.ifindex());
         Some(Heard { source: r.source, destination: r.destination, ttl: r.ttl, payload })
-    });
-    r
+    })
 }
 
 fn addr(s: &str) -> IpAddr {

@@ -123,8 +123,7 @@ fn adverts_out() {
         };
         // The first adverts and announcements go first.
         daemon.run_until(&mut |router| sent(router) > 500).expect("it runs");
-        let allocations =
-            counted(|| daemon.run_until(&mut |router| sent(router) > 500 + ADVERTS).expect("it runs on"));
+        let allocations = counted(|| daemon.run_until(&mut |router| sent(router) > 500 + ADVERTS).expect("it runs on"));
         // The loop's own executor and waker, made when it begins to run.
         assert!(allocations <= LOOP, "{allocations} allocations while {ADVERTS} adverts were sent");
     })

@@ -17,6 +17,7 @@ use crate::config::diagnostics::Diagnostics;
 use crate::config::model::{Config, MAX_LINKS};
 use crate::router::event::{AddressId, AddressSpec, Report};
 use crate::router::{Event, Router};
+use crate::sys::clock;
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
 use crate::sys::neighbour::Announcer;
@@ -26,7 +27,6 @@ use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter, Verdict};
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::RECEIVE_BUFFER;
-use crate::sys::clock;
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -510,9 +510,8 @@ fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'
 /// Logs a line that ufmt renders; what is too long is cut.
 fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
     let mut text = heapless::String::<320>::new();
-    let mut sink = |bytes: &[u8]| {
-        core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped)
-    };
+    let mut sink =
+        |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped);
     let mut out = Text::new(&mut sink);
     // A line that is cut is still worth reading.
     let _ = line(&mut out).and_then(|()| out.flush());

@@ -65,6 +65,11 @@ impl Series {
         self.0.push(d.as_secs_f64() * 1000.0);
     }
 
+    /// How much longer `took` is than `due`; negative if it is shorter.
+    fn push_beyond(&mut self, took: Duration, due: Duration) {
+        self.0.push((took.as_secs_f64() - due.as_secs_f64()) * 1000.0);
+    }
+
     fn summary(&self) -> (f64, f64, f64) {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -116,7 +121,7 @@ fn crash(program: Program, interval: Duration, rounds: usize) -> (Series, Series
         let claim = lab.wire().wait("an advert of b", cut, LONG, |s| s.is_claim_of("b"));
         let heard = lab.wire().last_delivery("b", claim.at).expect("b heard a");
         let answer = pinger.wait_answer(claim.at, LONG);
-        late.push((claim.at - heard).saturating_sub(active_down_interval(interval)));
+        late.push_beyond(claim.at - heard, active_down_interval(interval));
         answers.push(answer - claim.at);
         drop(pinger);
         a.reappear();

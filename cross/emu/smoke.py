@@ -21,7 +21,7 @@ RUN_DIR = "/var/run/picovrrp"
 INTERVAL = 1.0
 PRIORITY = {"r1": 150, "r2": 100}
 # What an emulated CPU on a busy machine may add to starting a process; the timers themselves get no such allowance.
-START_SLACK = 2.0
+START_SLACK = 1.0
 
 
 def skew_time(priority):

@@ -15,25 +15,26 @@ def die_with_parent(command):
 
 
 class Vm:
-    def __init__(self, name, number, machine, work_dir, sockets):
+    def __init__(self, name, number, machine, work_dir):
         self.name = name
         self.address = f"10.77.0.{number}"
         self.log = open(work_dir / f"{name}.console", "wb")
         self.buffer = b""
         self.tag = 0
         self.console = None
-        path = sockets / f"{name}.console"
+        # An abstract socket: it is seen in our network namespace alone and leaves no file behind.
+        path = f"console-{name}"
         # -vga none and an empty romfile: the malta board hangs on qemu's graphics card, and has no use for boot ROMs.
         self.qemu = subprocess.Popen(die_with_parent(
             machine.qemu + [
                 "-display", "none", "-monitor", "none", "-no-reboot", "-kernel", machine.kernel, "-initrd", machine.initrd,
                 "-append", f"console=ttyS0 quiet panic=-1 rdinit=/init HOSTN={name} IP4={self.address}/24",
-                "-chardev", f"socket,id=console,path={path},server=on,wait=off", "-serial", "chardev:console",
+                "-chardev", f"socket,id=console,path={path},abstract=on,server=on,wait=off", "-serial", "chardev:console",
                 "-netdev", f"tap,id=n0,ifname=tap{number},script=no,downscript=no",
                 "-device", f"{machine.nic},netdev=n0,mac=02:00:0a:4d:00:{number:02x},romfile=",
             ]), stdin=subprocess.DEVNULL)
         self.started = time.monotonic()
-        self.connect(str(path))
+        self.connect("\0" + path)
 
     def connect(self, path):
         while self.console is None:

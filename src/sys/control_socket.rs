@@ -12,9 +12,8 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
+use super::context::Watched;
 use super::files::{Lock, RunDir};
-use super::reactor::{Reactor, Token};
-use super::tasks::Tasks;
 
 /// Its name in the run directory.
 pub const NAME: &str = "control.sock";
@@ -109,24 +108,25 @@ impl Connection {
             Err(e) => Err(e.into()),
         }
     }
+}
 
-    /// Reads as soon as there is something; 0 at the end. For a connection that the reactor knows
-    /// as `token` by [`Reactor::add_for_task`].
-    pub async fn read(&self, reactor: &Reactor, tasks: &Tasks, token: Token, buffer: &mut [u8]) -> io::Result<usize> {
+impl Watched<'_, &Connection> {
+    /// Reads as soon as there is something; 0 at the end.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(n) = self.try_read(buffer)? {
+            if let Some(n) = self.get().try_read(buffer)? {
                 return Ok(n);
             }
-            tasks.readable(reactor, token).await?;
+            self.readable().await?;
         }
     }
 
     /// Writes all.
-    pub async fn write_all(&self, reactor: &Reactor, tasks: &Tasks, token: Token, mut bytes: &[u8]) -> io::Result<()> {
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.try_write(bytes)? {
+            match self.get().try_write(bytes)? {
                 Some(n) => bytes = &bytes[n..],
-                None => tasks.writable(reactor, token).await?,
+                None => self.writable().await?,
             }
         }
         Ok(())
@@ -180,24 +180,24 @@ mod tests {
             all.len()
         });
         let connection = crate::sys::testnet::eventually("a client", || listener.accept().unwrap());
-        let (reactor, tasks, token) = (Reactor::new().unwrap(), Tasks::new(), Token(3));
-        reactor.add_for_task(connection.as_fd(), token).unwrap();
+        let reactor = std::rc::Rc::new(crate::sys::reactor::Reactor::new().unwrap());
+        let context = crate::sys::context::Context::new(reactor.clone());
         {
             let driver = Driver::new();
             let mut main = std::pin::pin!(async {
                 let mut b = [0; 64];
-                let n = connection.read(&reactor, &tasks, token, &mut b).await.unwrap();
+                let watched = context.watch(&connection).unwrap();
+                let n = watched.read(&mut b).await.unwrap();
                 assert_eq!(&b[..n], b"status");
-                connection.write_all(&reactor, &tasks, token, &vec![7; LONG]).await.unwrap();
+                watched.write_all(&vec![7; LONG]).await.unwrap();
             });
             let mut ready = ReadyList::new();
             while driver.turn(main.as_mut()).is_pending() {
                 reactor.wait(Some(clock::now() + Micros::from_secs(5)), &mut ready).unwrap();
                 assert!(!ready.is_empty(), "hangs");
-                ready.iter().for_each(|r| assert!(tasks.wake_ready(r)));
+                ready.iter().for_each(|r| assert!(context.wake_ready(r)));
             }
         }
-        reactor.remove(connection.as_fd(), token);
         drop(connection);
         assert_eq!(client.join().unwrap(), LONG);
     }

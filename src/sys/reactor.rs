@@ -31,8 +31,8 @@ use super::clock;
 use crate::config::model::MAX_LINKS;
 use crate::vrrp::timing::Instant;
 
-/// Descriptors that can be registered: two sockets for each link, and the daemon's own.
-pub const MAX_FDS: usize = 2 * MAX_LINKS + 16;
+/// Descriptors that can be registered: two sockets for each link, the daemon's own, and those of tasks.
+pub const MAX_FDS: usize = 2 * MAX_LINKS + 16 + super::context::MAX_WATCHED;
 
 /// Events that one wait can return; what is beyond comes with the next.
 pub const MAX_READY: usize = 32;

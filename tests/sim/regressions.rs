@@ -1,0 +1,1 @@
+//! Single stories by name.

@@ -93,7 +93,8 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
             op(w, at, what);
         }
         _ => {
-            let number = 100 + w.rng.below(90) as u8;
+            // No two hosts have one address.
+            let number = 100 + 15 * h as u8 + w.rng.below(15) as u8;
             op(w, at, Op::Renumber(h, number));
         }
     }

@@ -3,6 +3,7 @@
 
 use picovrrp::config::model::{ChecksumForm, Family, Preempt};
 use picovrrp::router::event::Shown;
+use picovrrp::vrrp::election::{LEAVE_MARGIN, LEAVE_MAX};
 use picovrrp::vrrp::timing::{Micros, Version};
 
 use crate::chaos;
@@ -299,7 +300,15 @@ fn hand_over(w: &mut World) {
     w.phase("the Active stops");
     let wait = w.rng.below(2 * w.hosts[active].setup.t());
     w.run_until(w.now + wait);
-    if w.kind == Kind::Real {
+    // An advert that priority 0 overtakes says that the Active router is still there.
+    while let Some(t) = w.hosts[active].seen.sends.back().map(|t| t + w.net.jitter + 1).filter(|t| *t > w.now) {
+        w.run_until(t);
+    }
+    // It waits for the slowest successor, and not for a slower network than that (5 s at most).
+    let advert = w.hosts[active].setup.advert;
+    let skew = |h: usize, p: u8| w.hosts[h].setup.skew(p, advert);
+    let waits = (skew(active, 1) + LEAVE_MARGIN.0).min(LEAVE_MAX.0);
+    if w.kind == Kind::Real && skew(best, w.hosts[best].setup.priority) + 2 * w.net.d() + Bounds::of(w).e < waits {
         w.expect = Expect::Served;
     }
     w.apply(Op::Stop(active));

@@ -332,7 +332,7 @@ impl World {
     /// Carries out what a router did; the kernel's refusals come back.
     fn carry_out(&mut self, h: usize, before: &Before, did: &[Did], cause: Cause<'_>) -> Vec<(AddressId, bool)> {
         let mut answers = Vec::new();
-        if did.iter().any(|d| matches!(d, Did::Advert { .. })) {
+        if did.iter().any(|d| matches!(d, Did::Advert { payload, .. } if payload[2] != 0)) {
             self.hosts[h].seen.failed.clear();
         }
         for d in did {

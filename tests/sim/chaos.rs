@@ -6,11 +6,11 @@ use crate::world::{Ev, World};
 
 /// Plans faults at random moments; returns when they end.
 pub fn plan(w: &mut World, t: u64) -> u64 {
-    let intervals = 12 + w.rng.below(28);
+    let intervals = 12 + w.rng.below(48);
     let end = t * intervals;
     w.net.duplicate = w.rng.pick(&[0, 0, 5, 30]);
     let real = w.kind == Kind::Real;
-    for _ in 0..3 + w.rng.below(20) {
+    for _ in 0..3 + w.rng.below(40) {
         let at = w.rng.below(end);
         one(w, at, end, t, real);
     }

@@ -10,7 +10,7 @@ use picovrrp::router::event::Shown;
 use crate::ops::Op;
 
 /// Events kept for people.
-const KEPT: usize = 120;
+const KEPT: usize = 300;
 
 #[derive(Clone, Copy, Debug, Hash)]
 pub enum What {

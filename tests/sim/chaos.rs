@@ -83,7 +83,8 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
             op(w, later, Op::Recreate(h, i));
         }
         15 => op(w, at, Op::Same(h)),
-        16 | 17 => {
+        16 => op(w, at, Op::Flush(h)),
+        17 => {
             let v = w.rng.index(3);
             op(w, at, Op::RemoveVip(h, v));
         }

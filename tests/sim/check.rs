@@ -144,7 +144,7 @@ impl World {
             host.seen.stale = false;
         }
         // The table of §6.4, by states. Which address is ours is unclear while its change is told.
-        let Some(ours) = host.source().filter(|_| host.netlink == 0) else { return };
+        let Some(ours) = host.source().filter(|_| host.informed()) else { return };
         let mine = host.setup.priority;
         let better = priority > mine || (priority == mine && p.source > ours);
         let good = match before.state {
@@ -180,7 +180,7 @@ impl World {
             let up = host.kernel.ifaces[v.dev].up && host.kernel.ifaces[v.dev].has(v.ip).is_some();
             !up || did.iter().any(|d| matches!(d, Did::Announce { ip, .. } if *ip == v.ip))
         };
-        let all = host.netlink > 0 || host.setup.vips.iter().all(announced);
+        let all = !host.informed() || host.setup.vips.iter().all(announced);
         if !ranks.is_sorted() || ranks.first() != Some(&0) || ranks.last() != Some(&3) || !all {
             self.fail(format!("{}: I5: became Active in this order: {did:?}", name(h)));
         }
@@ -189,7 +189,7 @@ impl World {
     /// I5: an address is there if and only if the router is Active (or hands over).
     fn check_addresses(&mut self, h: usize, state: State) {
         let host = &self.hosts[h];
-        if host.netlink > 0 || host.node.is_none() {
+        if !host.informed() || host.node.is_none() {
             return;
         }
         let mut wrong = None;
@@ -220,7 +220,7 @@ impl World {
             wrong = Some(format!("{n}: I6: priority {priority} from {:?}, left: {}", before.state, host.seen.left));
         }
         host.seen.left |= leaves;
-        if host.netlink == 0 && host.source() != Some(source) {
+        if host.informed() && host.source() != Some(source) {
             wrong = Some(format!("{n}: C2: sends from {source}, not from {:?}", host.source()));
         }
         // I8: in two intervals two regular adverts and what the ends of the window and a stall add, one
@@ -246,9 +246,10 @@ impl World {
     /// C49: nothing is announced that is not there.
     pub fn check_announce(&mut self, h: usize, ifindex: u32, ip: IpAddr) {
         let host = &self.hosts[h];
-        let there = host.kernel.by_index(ifindex).is_none_or(|i| host.kernel.ifaces[i].has(ip).is_some());
+        let Some(i) = host.kernel.by_index(ifindex) else { return };
         // What a person has just taken off, or the kernel has just refused, it cannot know yet.
-        if !there && host.netlink == 0 && !host.seen.failed.contains(&ip) {
+        let informed = host.netlink == 0 && host.telling.is_none_or(|now| i <= now);
+        if informed && host.kernel.ifaces[i].has(ip).is_none() && !host.seen.failed.contains(&ip) {
             self.fail(format!("{}: C49: announced {ip}, which is not there", name(h)));
         }
     }
@@ -283,7 +284,7 @@ impl World {
             let node = w.hosts[h].node.as_ref();
             node.map(|n| (n.state(), n.next_deadline(), n.learned(), n.accepted(), n.counted()))
         };
-        let quiet = self.hosts[h].netlink == 0 && self.hosts[h].seen.failed.is_empty();
+        let quiet = self.hosts[h].informed() && self.hosts[h].seen.failed.is_empty();
         let (before, steps) = (state(self), self.hosts[h].seen.sends.len());
         self.reload(h);
         if quiet && (before != state(self) || steps != self.hosts[h].seen.sends.len()) {

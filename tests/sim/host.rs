@@ -60,6 +60,8 @@ pub struct Host {
     pub told: [u32; 2],
     /// Notifications of the kernel on their way.
     pub netlink: u32,
+    /// The interface whose state is just being told.
+    pub telling: Option<usize>,
     /// So many additions of addresses will fail.
     pub fail_adds: u8,
     pub epoch: u64,
@@ -81,6 +83,7 @@ impl Host {
             inbox: Vec::new(),
             told: [0; 2],
             netlink: 0,
+            telling: None,
             fail_adds: 0,
             epoch,
             ppm,
@@ -107,6 +110,11 @@ impl Host {
 
     pub fn state(&self) -> State {
         self.node.as_ref().map_or(State::Initialize, |n| n.state())
+    }
+
+    /// Whether the process knows how things stand in the kernel.
+    pub fn informed(&self) -> bool {
+        self.netlink == 0 && self.telling.is_none()
     }
 
     pub fn is_active(&self) -> bool {

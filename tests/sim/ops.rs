@@ -37,6 +37,8 @@ pub enum Op {
     Same(usize),
     Stop(usize),
     RemoveVip(usize, usize),
+    /// All virtual addresses of both interfaces at once, as a restart of the network does it.
+    Flush(usize),
     AddVip(usize, usize),
     Renumber(usize, u8),
     FailAdds(usize, u8),
@@ -114,12 +116,19 @@ impl World {
                     self.kernel_changed(h);
                 }
             }
+            Op::Flush(h) => {
+                let host = &mut self.hosts[h];
+                if host.setup.priority != 255 {
+                    host.setup.vips.iter().for_each(|v| drop(host.kernel.ifaces[v.dev].remove(v.ip)));
+                    self.kernel_changed(h);
+                }
+            }
             Op::AddVip(h, v) => {
                 let host = &mut self.hosts[h];
                 let vip = host.setup.vips[v % host.setup.vips.len()];
-                let iface = &mut host.kernel.ifaces[vip.dev];
                 // While the removal of ours is not told yet, ours and theirs could not be told apart.
-                let told = host.netlink == 0 && iface.ifindex != 0;
+                let told = host.informed() && host.kernel.ifaces[vip.dev].ifindex != 0;
+                let iface = &mut host.kernel.ifaces[vip.dev];
                 if told && iface.add(vip.ip, vip.prefix, By::System).is_ok() {
                     self.kernel_changed(h);
                 }

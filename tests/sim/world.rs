@@ -213,8 +213,13 @@ impl World {
         if host.node.is_some() && host.paused {
             host.inbox.push(Inbound::Netlink);
         } else {
-            self.tell_links(h);
+            self.notified(h);
         }
+    }
+
+    fn notified(&mut self, h: usize) {
+        self.hosts[h].netlink -= 1;
+        self.tell_links(h);
     }
 
     /// The kernel's notifications are levels: what is told is how things stand when they arrive.
@@ -222,6 +227,7 @@ impl World {
         self.trace.add(self.now, h, What::Netlink);
         for i in 0..2 {
             let host = &mut self.hosts[h];
+            host.telling = Some(i);
             let iface = host.kernel.ifaces[i].clone();
             let told = std::mem::replace(&mut host.told[i], iface.ifindex);
             if told != 0 && told != iface.ifindex {
@@ -234,8 +240,7 @@ impl World {
                 self.step(h, Event::Addresses { ifindex, list: &iface.list() }, Cause::Other);
             }
         }
-        let host = &mut self.hosts[h];
-        host.netlink = host.netlink.saturating_sub(1);
+        self.hosts[h].telling = None;
     }
 
     /// Something changed in the kernel of `h`: the process hears of it a little later.
@@ -407,7 +412,7 @@ impl World {
         let stale: Vec<usize> = (0..host.setup.vips.len()).filter(|a| of_daemon(&host.setup.vips[*a])).collect();
         host.seen = Seen::new(!stale.is_empty(), host.local(self.now));
         host.node = Some(kind.make(host.setup.config()));
-        (host.told, host.inbox) = ([0; 2], Vec::new());
+        host.told = [0; 2];
         let first = self.rng.percent(50);
         if !first {
             self.tell_links(h);
@@ -426,7 +431,8 @@ impl World {
         let host = &mut self.hosts[h];
         host.node = None;
         host.paused = false;
-        host.inbox.clear();
+        let unread = host.inbox.drain(..).filter(|i| matches!(i, Inbound::Netlink)).count();
+        host.netlink -= unread as u32;
         host.armed = None;
         host.generation += 1;
     }
@@ -448,7 +454,7 @@ impl World {
         for i in std::mem::take(&mut self.hosts[h].inbox) {
             match i {
                 Inbound::Packet(p) => self.receive(h, &p),
-                Inbound::Netlink => self.tell_links(h),
+                Inbound::Netlink => self.notified(h),
             }
         }
         self.hosts[h].armed = Some(Instant(u64::MAX));

@@ -8,7 +8,7 @@ use super::event::{Drop, InstanceId, Received, Report};
 use super::{Action, Actions, Router};
 use crate::config::model::{Config, Family, Instance};
 use crate::vrrp::election::{Heard, Outcome, State};
-use crate::vrrp::packet::{self, Auth, Error, PRIORITY_OWNER, Packet, TTL};
+use crate::vrrp::packet::{self, Auth, Checksum, Error, PRIORITY_OWNER, Packet, TTL};
 use crate::vrrp::stats::{InstanceStats, LastEvent};
 use crate::vrrp::timing::{Instant, Version};
 
@@ -48,6 +48,11 @@ impl Router {
             Err(Error::Length(n)) if n < 8 => {
                 stats.packet_length_errors += 1;
                 Drop::Length(n as u16)
+            }
+            // A VRID that was damaged on its way is no VRID of somebody else.
+            Ok(p) if p.checksum(m.source, m.destination) == (Checksum { plain: false, pseudo: false }) => {
+                stats.checksum_errors += 1;
+                Drop::Checksum
             }
             _ => {
                 stats.vrid_errors += 1;

@@ -4,9 +4,7 @@ use core::net::IpAddr;
 
 use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
-use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId,
-};
+use crate::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
 use crate::vrrp::timing::{Centis, Instant, Micros, Version};

@@ -156,7 +156,10 @@ impl World {
             State::Leaving { .. } => after.state == State::Initialize,
         };
         if !good {
-            let text = format!("{n}: I7: priority {priority} of {} led from {:?} to {:?}", p.source, before.state, after.state);
+            let text = format!(
+                "{n}: I7: priority {priority} of {} led from {:?} to {:?}",
+                p.source, before.state, after.state
+            );
             self.fail(text);
         }
     }
@@ -301,7 +304,8 @@ impl World {
         let host = &self.hosts[h];
         let Some(node) = &host.node else { return };
         let cs = node.learned().get();
-        let down = 3 * cs as u64 * 10_000 + host.setup.skew(1, if host.setup.version == Version::V2 { 100 } else { cs });
+        let down =
+            3 * cs as u64 * 10_000 + host.setup.skew(1, if host.setup.version == Version::V2 { 100 } else { cs });
         let silent = self.hosts_local(h).since(host.seen.silent_since).0;
         if silent > down + down / 100 + 2 * self.latency + 10 {
             self.fail(format!("{}: I2: silent for {silent} µs in Backup", name(h)));

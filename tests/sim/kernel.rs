@@ -63,12 +63,8 @@ pub struct Kernel {
 impl Kernel {
     /// Two interfaces, up, without addresses.
     pub fn new(host: usize) -> Kernel {
-        let iface = |n: u32| Iface {
-            ifindex: n + 2,
-            up: true,
-            mac: [2, 0, 0, 0, host as u8, n as u8],
-            addresses: Vec::new(),
-        };
+        let iface =
+            |n: u32| Iface { ifindex: n + 2, up: true, mac: [2, 0, 0, 0, host as u8, n as u8], addresses: Vec::new() };
         Kernel { ifaces: [iface(0), iface(1)], next_ifindex: 10 }
     }
 

@@ -8,8 +8,8 @@
 //!
 //! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N.
 
-// A test crate exports nothing; `pub` marks what its modules share.
-#![allow(unreachable_pub)]
+// A test crate exports nothing: `pub` marks what its modules share. All of it is test code.
+#![allow(unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -119,7 +119,9 @@ impl World {
             Op::Flush(h) => {
                 let host = &mut self.hosts[h];
                 if host.setup.priority != 255 {
-                    host.setup.vips.iter().for_each(|v| drop(host.kernel.ifaces[v.dev].remove(v.ip)));
+                    for v in &host.setup.vips {
+                        host.kernel.ifaces[v.dev].remove(v.ip);
+                    }
                     self.kernel_changed(h);
                 }
             }
@@ -201,7 +203,7 @@ impl World {
         setup.advert(priority, setup.advert, source, self.destination(h))
     }
 
-    fn inject(&mut self, h: usize, source: std::net::IpAddr, ttl: u8, payload: Vec<u8>, bad: bool) {
+    pub fn inject(&mut self, h: usize, source: std::net::IpAddr, ttl: u8, payload: Vec<u8>, bad: bool) {
         let destination = self.destination(h);
         let packet = Packet { source, destination, ttl, payload, bad };
         self.at(self.now, Ev::Packet(h, Rc::new(packet)));

@@ -29,7 +29,8 @@ pub fn run(seed: u64, kind: Kind, epoch: u64) -> Outcome {
     let mut w = build(seed, kind, epoch);
     play(&mut w);
     let failure = w.failure.as_ref().map(|f| {
-        let who: Vec<String> = w.hosts.iter().enumerate().map(|(h, x)| format!("  {}: {:?}\n", name(h), x.setup)).collect();
+        let who: Vec<String> =
+            w.hosts.iter().enumerate().map(|(h, x)| format!("  {}: {:?}\n", name(h), x.setup)).collect();
         format!("{f}\n{}{}", who.concat(), w.trace.text())
     });
     Outcome { hash: w.trace.hash(), steps: w.steps, failure }
@@ -249,7 +250,8 @@ fn least_advert(w: &World) -> u16 {
 /// The Active router and the best of the others, if there are any.
 fn incumbent_and_best(w: &World) -> Option<(usize, usize, Vec<usize>)> {
     let active = *w.actives(0xff).first()?;
-    let others: Vec<usize> = (0..w.hosts.len()).filter(|h| *h != active && w.hosts[*h].eligible() && w.in_backup(*h)).collect();
+    let others: Vec<usize> =
+        (0..w.hosts.len()).filter(|h| *h != active && w.hosts[*h].eligible() && w.in_backup(*h)).collect();
     let best = *others.iter().max_by_key(|h| w.hosts[**h].setup.priority)?;
     Some((active, best, others))
 }

@@ -122,7 +122,8 @@ impl Setup {
             interval: Centis::new(advert).unwrap(),
             password: self.password.then_some(*b"secret\0\0"),
         };
-        let pseudo = self.family == Family::V6 || (self.version == Version::V3 && self.checksum == ChecksumForm::Pseudo);
+        let pseudo =
+            self.family == Family::V6 || (self.version == Version::V3 && self.checksum == ChecksumForm::Pseudo);
         let ips = self.vips.iter().map(|v| v.ip).filter(|ip| Family::of(*ip) == self.family);
         let mut buf = [0; packet::MAX_LEN];
         let n = packet::emit(&mut buf, &header, ips, pseudo.then_some((source, destination))).unwrap();

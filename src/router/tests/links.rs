@@ -160,9 +160,12 @@ fn which_is_primary() {
 fn listeners() {
     let unicast = Spec { name: "u", on: "eth1", vrid: 9, unicast: Some(OURS), peers: vec![(PEER, 255, 255)], ..spec() };
     let six = Spec { name: "six", vrid: 200, ..v6() };
-    let mut l = Lab::new(&[spec(), unicast, six, Spec { name: "b", vrid: 7, addresses: vec!["192.0.2.2/24"], ..spec() }]);
+    let mut l =
+        Lab::new(&[spec(), unicast, six, Spec { name: "b", vrid: 7, addresses: vec!["192.0.2.2/24"], ..spec() }]);
     l.link(ETH1, "eth1", true);
-    let bits = |listen: &crate::router::Listen| (0..=255u8).filter(|v| listen.vrids[*v as usize / 32] >> (v % 32) & 1 == 1).collect::<Vec<_>>();
+    let bits = |listen: &crate::router::Listen| {
+        (0..=255u8).filter(|v| listen.vrids[*v as usize / 32] >> (v % 32) & 1 == 1).collect::<Vec<_>>()
+    };
     let four = l.r.listeners(ETH0, Family::V4).unwrap();
     assert_eq!((bits(&four), &four.groups[..], four.open), (vec![7, 51], &[ip("224.0.0.18")][..], false));
     let six = l.r.listeners(ETH0, Family::V6).unwrap();

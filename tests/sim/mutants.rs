@@ -9,7 +9,8 @@ const WITHIN: u64 = 200;
 
 fn caught(mutant: Mutant) {
     let failed = sweep(Kind::Compact(Some(mutant)), WITHIN);
-    assert!(failed.is_some(), "{mutant:?} survives {WITHIN} seeds");
+    let Some((seed, text)) = failed else { panic!("{mutant:?} survives {WITHIN} seeds") };
+    println!("{mutant:?}: seed {seed}: {}", text.lines().next().unwrap_or_default());
 }
 
 /// Without a mistake the small election passes: what is caught below is the mistake.

@@ -225,7 +225,7 @@ impl World {
     /// The kernel's notifications are levels: what is told is how things stand when they arrive.
     pub fn tell_links(&mut self, h: usize) {
         self.trace.add(self.now, h, What::Netlink);
-        for i in 0..2 {
+        for (i, name) in NAMES.into_iter().enumerate() {
             let host = &mut self.hosts[h];
             host.telling = Some(i);
             let iface = host.kernel.ifaces[i].clone();
@@ -235,7 +235,7 @@ impl World {
             }
             if iface.ifindex != 0 {
                 let (ifindex, up, mac) = (iface.ifindex, iface.up, iface.mac);
-                let info = LinkInfo { ifindex, name: NAMES[i], up, mac, mtu: 1500 };
+                let info = LinkInfo { ifindex, name, up, mac, mtu: 1500 };
                 self.step(h, Event::Link(info), Cause::Other);
                 self.step(h, Event::Addresses { ifindex, list: &iface.list() }, Cause::Other);
             }

@@ -93,7 +93,7 @@ fn every_bit_flip() {
 fn sums_up(m: &[u8], before: u32) -> bool {
     let words = m.chunks(2).map(|w| (w[0] as u32) << 8 | *w.get(1).unwrap_or(&0) as u32);
     let sum = before as u64 + words.map(u64::from).sum::<u64>();
-    sum % 0xffff == 0 && sum > 0
+    sum.is_multiple_of(0xffff) && sum > 0
 }
 
 /// A million random packets: half of them noise, half with a header that looks right. None is

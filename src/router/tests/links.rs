@@ -72,6 +72,8 @@ fn deleted_and_recreated() {
     assert_eq!(fault(&l), Some(Fault::NoInterface));
     assert!(l.r.listeners(ETH0, Family::V4).is_none());
     l.link(9, "eth0", true);
+    // The old one's address is not the new one's.
+    assert_eq!(fault(&l), Some(Fault::NoAddress));
     l.has(9, &["192.0.2.1/24"]);
     assert_eq!(l.took(), ["rebind 9 V4", "rebind 9 V6", "FAULT to BACKUP"].map(str::to_owned).to_vec());
     l.fire();

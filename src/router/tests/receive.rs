@@ -197,7 +197,7 @@ fn c21_address_list() {
     });
     // A first IPv6 address that is not link-local: the same.
     let global = Spec { addresses: vec!["2001:db8::1/64"], ..spec() };
-    let mut l = Lab::new(&[global.clone()]);
+    let mut l = Lab::new(std::slice::from_ref(&global));
     l.hear(200, "fe80::2");
     assert_eq!(l.r.view(0).unwrap().stats.address_list_errors, 1);
     assert_eq!(l.r.view(0).unwrap().stats.advertisement_rcvd, 1);

@@ -183,8 +183,8 @@ impl Router {
             Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
             Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
             Event::Stale(id) => {
-                let there = |vip: &&mut Vip| self.links[vip.link as usize].ifindex != 0;
-                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(there) {
+                // If it is not there after all, the interface's addresses will say so.
+                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
                     (vip.installed, vip.foreign) = (true, false);
                     self.slots[vip.instance as usize].stale = true;
                 }

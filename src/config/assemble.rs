@@ -10,7 +10,7 @@ use ufmt::{uWrite, uwrite};
 
 use super::diagnostics::{Diagnostics, Pos};
 use super::model::{
-    Address, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, Peer, StrId,
+    Address, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS, Peer, StrId, Track,
 };
 
 /// An error was reported; nobody need report it again.
@@ -117,6 +117,7 @@ struct Exceeded {
     instances: bool,
     addresses: bool,
     peers: bool,
+    tracks: bool,
     strings: bool,
 }
 
@@ -132,6 +133,8 @@ pub(super) struct Assembler<'a> {
     pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
     /// Places of [`Config::peers`].
     pub(super) peer_at: Vec<Pos, MAX_PEERS>,
+    /// Places of [`Config::tracks`].
+    pub(super) track_at: Vec<Pos, MAX_TRACKS>,
     /// Lines of [`Config::instances`].
     pub(super) instance_at: Vec<u32, MAX_INSTANCES>,
     /// More interfaces than a router keeps was reported.
@@ -151,6 +154,7 @@ impl<'a> Assembler<'a> {
             defaults: Draft::default(),
             address_at: Vec::new(),
             peer_at: Vec::new(),
+            track_at: Vec::new(),
             instance_at: Vec::new(),
             links_exceeded: false,
             exceeded: Exceeded::default(),
@@ -194,6 +198,7 @@ impl<'a> Assembler<'a> {
         self.draft.at = at;
         self.draft.values.addresses.start = self.config.addresses.len() as u16;
         self.draft.values.peers.start = self.config.peers.len() as u16;
+        self.draft.values.tracks.start = self.config.tracks.len() as u16;
     }
 
     /// Ends the open instance: checks it and lets it join the configuration.
@@ -204,11 +209,14 @@ impl<'a> Assembler<'a> {
         let values = &mut self.draft.values;
         values.addresses.len = self.config.addresses.len() as u16 - values.addresses.start;
         values.peers.len = self.config.peers.len() as u16 - values.peers.start;
+        values.tracks.len = self.config.tracks.len() as u16 - values.tracks.start;
         if self.open == Open::Broken {
             self.config.addresses.truncate(values.addresses.start as usize);
             self.config.peers.truncate(values.peers.start as usize);
             self.address_at.truncate(values.addresses.start as usize);
             self.peer_at.truncate(values.peers.start as usize);
+            self.config.tracks.truncate(values.tracks.start as usize);
+            self.track_at.truncate(values.tracks.start as usize);
         } else {
             self.settle();
             // There is room: `begin` saw to it.
@@ -258,6 +266,16 @@ impl<'a> Assembler<'a> {
         } else if !self.exceeded.peers {
             self.exceeded.peers = true;
             self.limit(at, MAX_PEERS, "peers in all instances", "MAX_PEERS");
+        }
+    }
+
+    /// Adds a tracker to the draft.
+    pub(super) fn add_track(&mut self, at: Pos, track: Track) {
+        if self.config.tracks.push(track).is_ok() {
+            let _ = self.track_at.push(at);
+        } else if !self.exceeded.tracks {
+            self.exceeded.tracks = true;
+            self.limit(at, MAX_TRACKS, "trackers in all instances", "MAX_TRACKS");
         }
     }
 

@@ -33,6 +33,8 @@ pub const MAX_INSTANCES: usize = limit(option_env!("PICOVRRP_MAX_INSTANCES"), 32
 pub const MAX_ADDRESSES: usize = limit(option_env!("PICOVRRP_MAX_ADDRESSES"), 256);
 /// Unicast peers of all instances together (`PICOVRRP_MAX_PEERS`).
 pub const MAX_PEERS: usize = limit(option_env!("PICOVRRP_MAX_PEERS"), 64);
+/// Trackers of all instances together (`PICOVRRP_MAX_TRACKS`).
+pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 /// Bytes of all names together (`PICOVRRP_MAX_STRINGS`).
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 /// Network interfaces that all instances and addresses name together.
@@ -43,7 +45,7 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_IFNAME: usize = 15;
 
 static_assertions::const_assert!(MAX_INSTANCES >= 1 && MAX_INSTANCES <= 255);
-static_assertions::const_assert!(MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_STRINGS <= 0xffff);
+static_assertions::const_assert!(MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_TRACKS <= 0xffff && MAX_STRINGS <= 0xffff);
 
 /// A string in [`Config::strings`]; the empty string is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -253,6 +255,33 @@ pub struct Peer {
     pub max_ttl: u8,
 }
 
+/// What an instance follows with its priority, or falls into Fault with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The interface: it counts as up while it is there, up and with carrier.
+    pub interface: StrId,
+    /// Added to the priority while up if positive, while down if negative; 0: down is a Fault.
+    pub weight: i16,
+    /// Up and down change places.
+    pub reverse: bool,
+}
+
+impl Track {
+    /// The largest weight, and the smallest without its sign.
+    pub const MAX_WEIGHT: i16 = 253;
+
+    /// What it adds to the priority while the thing is `up` or not.
+    pub const fn adds(&self, up: bool) -> i16 {
+        let good = up != self.reverse;
+        if good == (self.weight > 0) { self.weight } else { 0 }
+    }
+
+    /// Whether it puts the instance in Fault while the thing is `up` or not.
+    pub const fn faults(&self, up: bool) -> bool {
+        self.weight == 0 && up == self.reverse
+    }
+}
+
 /// One virtual router on one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -278,6 +307,8 @@ pub struct Instance {
     pub addresses: Range,
     /// Its unicast peers ([`Config::peers`]); none for multicast.
     pub peers: Range,
+    /// What it tracks ([`Config::tracks`]).
+    pub tracks: Range,
     /// Source address of unicast adverts; `Some` makes the instance a unicast one.
     pub unicast: Option<IpAddr>,
     /// Source address of multicast adverts; `None` follows the interface.
@@ -307,6 +338,7 @@ impl Default for Instance {
             start: Start::Backup,
             addresses: Range::default(),
             peers: Range::default(),
+            tracks: Range::default(),
             unicast: None,
             source: None,
             group: None,
@@ -349,6 +381,8 @@ pub struct Config {
     pub addresses: Vec<Address, MAX_ADDRESSES>,
     /// Pool of unicast peers.
     pub peers: Vec<Peer, MAX_PEERS>,
+    /// Pool of trackers.
+    pub tracks: Vec<Track, MAX_TRACKS>,
     /// Pool of names.
     pub strings: Strings,
 }
@@ -364,6 +398,7 @@ impl Default for Config {
             instances: Vec::new(),
             addresses: Vec::new(),
             peers: Vec::new(),
+            tracks: Vec::new(),
             strings: Strings::default(),
         }
     }
@@ -383,6 +418,11 @@ impl Config {
     /// The unicast peers of `instance`.
     pub fn peers_of(&self, instance: &Instance) -> &[Peer] {
         instance.peers.of(&self.peers)
+    }
+
+    /// What `instance` tracks.
+    pub fn tracks_of(&self, instance: &Instance) -> &[Track] {
+        instance.tracks.of(&self.tracks)
     }
 
     /// The interface that `address` of `instance` stands on.

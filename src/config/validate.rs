@@ -60,6 +60,7 @@ impl Assembler<'_> {
         self.settle_group();
         self.check_version();
         self.settle_start();
+        self.check_tracks();
         self.check_links();
     }
 
@@ -377,6 +378,29 @@ impl Assembler<'_> {
         }
     }
 
+    fn check_tracks(&mut self) {
+        let v = self.draft.values;
+        for i in v.tracks.indices() {
+            let Some(track) = self.config.tracks.get(i).copied() else { break };
+            let at = self.track_at.get(i).copied().unwrap_or(self.draft.at);
+            let before = self.config.tracks.get(v.tracks.start as usize..i).unwrap_or(&[]);
+            let twice = before.iter().any(|t| t.interface == track.interface);
+            let name = self.config.strings.get(track.interface);
+            let of = self.config.strings.get(v.name);
+            if twice {
+                self.diag.error(at, &mut |t| uwrite!(t, "instance '{}' tracks {} twice", of, name));
+            } else if v.priority == 255 && track.weight != 0 {
+                self.diag.warning(at, &mut |t| {
+                    uwrite!(t, "instance '{}' has priority 255, which no weight changes: {} has no effect", of, name)
+                });
+            } else if track.interface == v.interface && !track.reverse {
+                self.diag.warning(at, &mut |t| {
+                    uwrite!(t, "instance '{}' speaks on {}: without it, it is in Fault, tracked or not", of, name)
+                });
+            }
+        }
+    }
+
     /// Interfaces that the instances and addresses name together.
     fn check_links(&mut self) {
         let mut links: heapless::Vec<StrId, MAX_LINKS> = heapless::Vec::new();
@@ -385,7 +409,10 @@ impl Assembler<'_> {
             .instances
             .iter()
             .chain([&self.draft.values])
-            .flat_map(|i| config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]));
+            .flat_map(|i| {
+                let tracked = config.tracks_of(i).iter().map(|t| t.interface);
+                config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]).chain(tracked)
+            });
         for link in named.filter(|l| !l.is_empty()) {
             if !links.contains(&link) && links.push(link).is_err() {
                 if !self.links_exceeded {

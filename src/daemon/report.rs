@@ -4,21 +4,21 @@ use ufmt::{uWrite, uwrite};
 
 use crate::config::model::ChecksumForm;
 use crate::router::Router;
-use crate::router::event::{Drop, InstanceId, Report, Shown, Transition};
+use crate::router::event::{Drop, Fault, InstanceId, Report, Shown, Transition};
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 24;
+pub(super) const CLASSES: usize = 25;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum System {
-    Send = 18,
-    Address = 19,
-    Announce = 20,
-    Socket = 21,
-    Netlink = 22,
-    Control = 23,
+    Send = 19,
+    Address = 20,
+    Announce = 21,
+    Socket = 22,
+    Netlink = 23,
+    Control = 24,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -42,13 +42,14 @@ pub(super) fn class(report: &Report) -> usize {
         Report::TwoOwners { .. } => 14,
         Report::ForeignAddress { .. } => 15,
         Report::AddressRestored { .. } => 16,
+        Report::Priority { .. } => 17,
     }
 }
 
 pub(super) fn level(report: &Report) -> log::Level {
     match report {
         Report::Dropped { why: Drop::UnknownVrid(_) | Drop::NotAPeer, .. } => log::Level::Info,
-        Report::ChecksumForm { .. } => log::Level::Info,
+        Report::ChecksumForm { .. } | Report::Priority { .. } => log::Level::Info,
         _ => log::Level::Warn,
     }
 }
@@ -61,6 +62,11 @@ pub(super) fn transition(router: &Router, t: &Transition, to: &mut Text<'_>) -> 
     uwrite!(to, "{}: {} -> {}", name(router, t.instance), t.from.word(), t.to.word())?;
     let interface = router.view(t.instance.0 as usize).map_or("?", |v| v.interface);
     match (t.to, t.fault) {
+        (Shown::Fault, Some(Fault::Tracked)) => {
+            let failed = router.tracks(t.instance.0 as usize).find(|(_, track, up)| track.faults(*up));
+            let (name, _, up) = failed.map_or(("?", None, false), |(name, track, up)| (name, Some(track), up));
+            uwrite!(to, " (it tracks {}, which is {})", name, if up { "up" } else { "down" })
+        }
         (Shown::Fault, Some(fault)) => uwrite!(to, " ({}: {})", interface, fault.words()),
         (Shown::Master, _) => uwrite!(to, " (priority {}, {})", t.priority, t.reason.name()),
         _ => uwrite!(to, " (priority {})", t.priority),
@@ -116,6 +122,9 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
             name(router, instance),
             Ip(address)
         ),
+        Report::Priority { instance, from, to: now } => {
+            uwrite!(to, "{}: effective priority {} -> {}", name(router, instance), from, now)
+        }
         Report::AddressRestored { instance, address } => uwrite!(
             to,
             "{}: {} was taken off the interface by somebody else: put back",

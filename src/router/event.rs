@@ -155,6 +155,8 @@ pub enum Fault {
     InterfaceDown,
     /// The interface has no usable address of the family, or not the one to send from.
     NoAddress,
+    /// Something that it tracks with weight 0 is down.
+    Tracked,
 }
 
 impl Fault {
@@ -164,6 +166,7 @@ impl Fault {
             Fault::NoInterface => "no such interface",
             Fault::InterfaceDown => "interface down",
             Fault::NoAddress => "no address to send from",
+            Fault::Tracked => "what it tracks is down",
         }
     }
 }
@@ -279,6 +282,15 @@ pub enum Report {
         instance: InstanceId,
         /// The address.
         address: IpAddr,
+    },
+    /// What an instance tracks changed its effective priority.
+    Priority {
+        /// Which.
+        instance: InstanceId,
+        /// Before.
+        from: u8,
+        /// Now.
+        to: u8,
     },
     /// A virtual address vanished while Active and is put back.
     AddressRestored {

@@ -147,6 +147,7 @@ impl Router {
                 }
             }
         }
+        self.evaluate_tracking(at, now, out);
         self.evaluate_on(at, now, out);
     }
 
@@ -164,6 +165,7 @@ impl Router {
         }
         self.rebuild_index();
         self.rebind(ifindex, out);
+        self.evaluate_tracking(at, now, out);
         self.evaluate_on(at, now, out);
     }
 
@@ -294,7 +296,8 @@ impl Router {
 
     /// Compares what an instance may do with what it does: starts it, or puts it in Fault.
     pub(super) fn evaluate(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
-        let fault = self.fault_of(i);
+        self.weigh(i, out);
+        let fault = self.fault_of(i).or_else(|| self.tracked_fault(i));
         let running = self.slots[i].election.state() != State::Initialize;
         self.slots[i].fault = fault;
         match (self.phase, fault) {
@@ -303,6 +306,14 @@ impl Router {
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);
+                self.follow(i, outcome, now, out);
+            }
+            // The interface works, so the successor can be told and awaited.
+            (super::Phase::Running, Some(Fault::Tracked)) if running => {
+                let p = self.parameters(i);
+                let slot = &mut self.slots[i];
+                slot.last_event = LastEvent::InterfaceDown;
+                let outcome = slot.election.leave(&p, now);
                 self.follow(i, outcome, now, out);
             }
             (super::Phase::Running, Some(why)) if running || self.slots[i].shown != Shown::Fault => {

@@ -8,6 +8,7 @@
 //! - `link`: interfaces and their addresses: which instance may speak, and from where.
 //! - `receive`: an advert's way from the socket to the election.
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
+//! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `reload`: another configuration, and what stays as it is.
 //! - `view`: what status shows.
 
@@ -16,7 +17,7 @@ use core::net::IpAddr;
 use heapless::{Vec, index_map::FnvIndexMap};
 
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, Preempt, Start,
+    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt, Start,
 };
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
 use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
@@ -30,6 +31,7 @@ pub mod event;
 mod link;
 mod receive;
 mod reload;
+mod tracking;
 mod view;
 
 pub use announce::PACE;
@@ -62,6 +64,8 @@ struct Slot {
     election: VirtualRouter,
     /// Its interface, in `links`.
     link: u8,
+    /// Effective priority: the configured one and the weights of what it tracks.
+    priority: u8,
     /// What we send from, while it is usable.
     source: Option<IpAddr>,
     fault: Option<Fault>,
@@ -115,6 +119,8 @@ pub struct Router {
     slots: Vec<Slot, MAX_INSTANCES>,
     /// Parallel to the configuration's addresses.
     vips: Vec<Vip, MAX_ADDRESSES>,
+    /// The interfaces tracked, in `links`; parallel to the configuration's trackers.
+    tracked: Vec<u8, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
     stats: GlobalStats,
@@ -129,6 +135,7 @@ impl Router {
             links: Vec::new(),
             slots: Vec::new(),
             vips: Vec::new(),
+            tracked: Vec::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
             stats: GlobalStats::default(),
@@ -145,7 +152,11 @@ impl Router {
                 let dev = if dev.is_empty() { link } else { router.link_named(dev) };
                 router.vips[a] = Vip { link: dev, instance: i as u8, ..Vip::default() };
             }
-            let _ = router.slots.push(Slot::new(link));
+            let _ = router.slots.push(Slot::new(link, instance.priority));
+        }
+        for t in 0..router.config.tracks.len() {
+            let link = router.link_named(router.config.tracks[t].interface);
+            let _ = router.tracked.push(link);
         }
         router
     }
@@ -268,7 +279,7 @@ impl Router {
         let preempt = if instance.start == Start::Master { Preempt::On } else { instance.preempt };
         Parameters {
             version: instance.version,
-            priority: instance.priority,
+            priority: self.slots[i].priority,
             advertisement_interval: instance.advert,
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
@@ -284,7 +295,7 @@ impl Router {
     /// Carries out what the election decided. On becoming Active: advert, addresses, announcements,
     /// and only then whoever is told (scripts among them), all in this one step.
     fn follow(&mut self, i: usize, outcome: Outcome, now: Instant, out: &mut dyn Actions) {
-        let priority = self.config.instances[i].priority;
+        let priority = self.slots[i].priority;
         match outcome {
             Outcome::Nothing | Outcome::Outlasted => {}
             Outcome::BecameActive(reason) => {
@@ -345,8 +356,14 @@ impl Router {
             Outcome::Released => {
                 self.uninstall(i, out);
                 self.slots[i].announce.stop();
-                let to = if self.phase == Phase::Stopping { Shown::Stop } else { Shown::Fault };
-                self.show(i, to, now, out);
+                if self.phase == Phase::Stopping {
+                    self.show(i, Shown::Stop, now, out);
+                } else if self.slots[i].fault.is_some() {
+                    self.show(i, Shown::Fault, now, out);
+                } else {
+                    // What made it leave has recovered meanwhile: it begins anew, as Backup.
+                    self.evaluate(i, now, out);
+                }
             }
         }
         self.rearm(i);
@@ -373,7 +390,7 @@ impl Router {
             to,
             reason: slot.reason,
             fault: slot.fault,
-            priority: self.config.instances[i].priority,
+            priority: slot.priority,
         }));
     }
 
@@ -479,10 +496,11 @@ impl Router {
 }
 
 impl Slot {
-    fn new(link: u8) -> Slot {
+    fn new(link: u8, priority: u8) -> Slot {
         Slot {
             election: VirtualRouter::default(),
             link,
+            priority,
             source: None,
             fault: None,
             shown: Shown::Init,

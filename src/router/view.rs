@@ -70,7 +70,7 @@ impl Router {
             interface: self.config.str(config.interface),
             config,
             addresses: self.config.addresses_of(config),
-            effective_priority: p.priority,
+            effective_priority: slot.priority,
             state: slot.shown,
             leaving: matches!(slot.election.state(), State::Leaving { .. }),
             fault: slot.fault,
@@ -85,6 +85,12 @@ impl Router {
             reason: slot.reason,
             stats: &slot.stats,
         })
+    }
+
+    /// What instance `i` tracks: the interface's name, the tracker, and whether it is up.
+    pub fn tracks(&self, i: usize) -> impl Iterator<Item = (&str, &crate::config::model::Track, bool)> {
+        let i = i.min(self.slots.len().saturating_sub(1));
+        self.trackers(i).map(|(track, up)| (self.config.str(track.interface), track, up))
     }
 
     /// Instance `i`'s election state, for tests that hold the invariants of the protocol.

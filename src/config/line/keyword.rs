@@ -46,7 +46,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 24] = [
+static KEYWORDS: [Keyword; 25] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -71,6 +71,7 @@ static KEYWORDS: [Keyword; 24] = [
     Keyword { name: "garp", places: INSTANCE | DEFAULTS, once: None, read: property::garp },
     Keyword { name: "address", places: INSTANCE, once: None, read: property::address },
     Keyword { name: "peer", places: INSTANCE, once: None, read: property::peer },
+    Keyword { name: "track-interface", places: INSTANCE, once: None, read: property::track_interface },
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
@@ -91,9 +92,8 @@ static LATER_STATEMENTS: [&str; 13] = [
 ];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 15] = [
+static LATER_PROPERTIES: [&str; 14] = [
     "track",
-    "track-interface",
     "notify",
     "notify-master",
     "notify-backup",

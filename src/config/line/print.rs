@@ -129,6 +129,13 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     for address in config.addresses_of(i) {
         write_address(config, i, address, t)?;
     }
+    for track in config.tracks_of(i) {
+        uwrite!(t, "  track-interface {}", Quoted(config.str(track.interface)))?;
+        if track.weight != 0 {
+            uwrite!(t, " weight {}", track.weight)?;
+        }
+        t.write_str(if track.reverse { " reverse\n" } else { "\n" })?;
+    }
     Ok(())
 }
 

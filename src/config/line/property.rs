@@ -9,7 +9,7 @@ use super::lex::Words;
 use super::statement::DAY;
 use super::value::{Expected, duration};
 use crate::config::assemble::{Reported, Slot};
-use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId};
+use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId, Track};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 /// The scopes in the order of [`SCOPES`].
@@ -233,4 +233,31 @@ pub(super) fn peer(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     }
     r.asm.add_peer(at, peer);
     Ok(())
+}
+
+pub(super) fn track_interface(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    const OPTIONS: &[&str] = &["weight", "reverse"];
+    let at = w.pos();
+    let mut track = Track { interface: r.interface(w, "track-interface")?, weight: 0, reverse: false };
+    let mut seen = 0;
+    while let Some(option) = r.option(w, OPTIONS, &mut seen)? {
+        if option == 0 {
+            track.weight = weight(r, w)?;
+        } else {
+            track.reverse = true;
+        }
+    }
+    r.asm.add_track(at, track);
+    Ok(())
+}
+
+fn weight(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<i16, Reported> {
+    let number = w.peek().and_then(|word| word.parse::<i16>().ok());
+    match number.filter(|n| n.unsigned_abs() <= Track::MAX_WEIGHT.unsigned_abs()) {
+        Some(n) => {
+            w.skip();
+            Ok(n)
+        }
+        None => Err(r.need(w, "weight", Expected::Text("a number from -253 to 253; 0: a fault when it is down"))),
+    }
 }

@@ -48,6 +48,9 @@ pub enum Reply<'a> {
     End,
     /// Not done; the words say why.
     Refused(&'a str),
+    /// What the instance before tracks.
+    #[serde(borrow)]
+    Track(TrackStatus<'a>),
 }
 
 /// The daemon as a whole.
@@ -123,6 +126,19 @@ pub struct AddressStatus<'a> {
     pub dev: &'a str,
     /// Not in the advert.
     pub excluded: bool,
+}
+
+/// Something that an instance tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackStatus<'a> {
+    /// The interface.
+    pub name: &'a str,
+    /// It is there, up and with carrier.
+    pub up: bool,
+    /// The configured weight.
+    pub weight: i16,
+    /// Up and down change places.
+    pub reverse: bool,
 }
 
 /// Why a frame cannot be read.

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use ufmt::{uWrite, uwrite};
 
 use crate::config::model::Family;
-use crate::control::{AddressStatus, InstanceStatus, Reply, RouterStatus};
+use crate::control::{AddressStatus, InstanceStatus, Reply, RouterStatus, TrackStatus};
 use crate::router::event::Shown;
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
@@ -29,6 +29,7 @@ pub struct Json<'n> {
     stats: GlobalStats,
     instances: u32,
     addresses: u32,
+    tracks: u32,
     /// The rest of the open instance, which comes behind its addresses.
     open: Option<Tail>,
     /// The instance whose addresses come is not the one asked for.
@@ -54,12 +55,12 @@ struct Tail {
 impl<'n> Json<'n> {
     /// All instances, or the one called `only`.
     pub fn new(only: Option<&'n str>) -> Json<'n> {
-        Json { only, stats: GlobalStats::default(), instances: 0, addresses: 0, open: None, skip: false }
+        Json { only, stats: GlobalStats::default(), instances: 0, addresses: 0, tracks: 0, open: None, skip: false }
     }
 
     fn close(&mut self, t: &mut Text<'_>) -> Written {
         let Some(tail) = self.open.take() else { return Ok(()) };
-        t.write_str("],\"master\":")?;
+        t.write_str(if self.tracks == 0 { "],\"tracks\":[],\"master\":" } else { "],\"master\":" })?;
         match tail.master {
             Some((ip, priority)) => uwrite!(t, "{{\"address\":\"{}\",\"priority\":{}}}", Ip(ip), priority)?,
             None => t.write_str("null")?,
@@ -79,7 +80,7 @@ impl<'n> Json<'n> {
         }
         // RFC 8347: skew-time in microseconds, master-down-interval in centiseconds.
         uwrite!(t, ",\"learned_interval_ms\":{},\"skew_time_us\":{}", tail.learned_ms, tail.skew_time.0)?;
-        uwrite!(t, ",\"master_down_interval_cs\":{},\"tracks\":[],\"stats\":{{", tail.down.0 / 10_000)?;
+        uwrite!(t, ",\"master_down_interval_cs\":{},\"stats\":{{", tail.down.0 / 10_000)?;
         for (n, (name, value)) in counters(&tail.stats).into_iter().enumerate() {
             uwrite!(t, "{}\"{}\":{}", if n == 0 { "" } else { "," }, name, value)?;
         }
@@ -105,7 +106,7 @@ impl<'n> Json<'n> {
         }
         t.write_str(if self.instances == 0 { "{\"name\":" } else { ",{\"name\":" })?;
         self.instances += 1;
-        self.addresses = 0;
+        (self.addresses, self.tracks) = (0, 0);
         string(i.name, t)?;
         uwrite!(t, ",\"state\":\"{}\",\"interface\":", i.state.word())?;
         string(i.interface, t)?;
@@ -139,6 +140,18 @@ impl<'n> Json<'n> {
         Ok(())
     }
 
+    /// Tracks come behind the addresses.
+    fn track(&mut self, k: &TrackStatus<'_>, t: &mut Text<'_>) -> Written {
+        if self.skip {
+            return Ok(());
+        }
+        t.write_str(if self.tracks == 0 { "],\"tracks\":[{\"name\":" } else { ",{\"name\":" })?;
+        self.tracks += 1;
+        string(k.name, t)?;
+        let reverse = if k.reverse { ",\"reverse\":true" } else { "" };
+        uwrite!(t, ",\"state\":\"{}\",\"weight\":{}{}}}", up_or_down(k.up), k.weight, reverse)
+    }
+
     fn end(&mut self, t: &mut Text<'_>) -> Written {
         self.close(t)?;
         let s = self.stats;
@@ -154,6 +167,7 @@ impl Render for Json<'_> {
             Reply::Router(r) => self.router(r, t),
             Reply::Instance(i) => self.instance(i, t),
             Reply::Address(a) => self.address(a, t),
+            Reply::Track(k) => self.track(k, t),
             Reply::End => self.end(t),
             Reply::Refused(_) => Ok(()),
         }
@@ -252,7 +266,11 @@ impl Render for Table<'_> {
                 t.write_str("\n")
             }
             Reply::Instance(i) => self.instance(i, t),
-            Reply::Address(_) if self.skip => Ok(()),
+            Reply::Address(_) | Reply::Track(_) if self.skip => Ok(()),
+            Reply::Track(k) => {
+                let reverse = if k.reverse { ", reverse" } else { "" };
+                uwrite!(t, "        tracks {}: {} (weight {}{})\n", k.name, up_or_down(k.up), k.weight, reverse)
+            }
             Reply::Address(a) => {
                 let excluded = if a.excluded { " (not in the advert)" } else { "" };
                 uwrite!(t, "        {}/{} on {}{}\n", Ip(a.ip), a.prefix, a.dev, excluded)
@@ -337,6 +355,10 @@ fn number(n: u64, width: usize, t: &mut Text<'_>) -> Written {
     padded("", width.saturating_sub(digits), t)
 }
 
+fn up_or_down(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
+}
+
 /// A JSON string (RFC 8259 §7).
 fn string(s: &str, t: &mut Text<'_>) -> Written {
     t.write_str("\"")?;
@@ -412,6 +434,8 @@ mod tests {
             r.frame(&Reply::Instance(instance(name4, Shown::Backup)), t)?;
             r.frame(&Reply::Address(address(1)), t)?;
             r.frame(&Reply::Address(address(9)), t)?;
+            r.frame(&Reply::Track(TrackStatus { name: "wan", up: true, weight: -60, reverse: false }), t)?;
+            r.frame(&Reply::Track(TrackStatus { name: "lte", up: false, weight: 0, reverse: true }), t)?;
             r.frame(&Reply::Instance(instance(name6, Shown::Fault)), t)?;
             r.frame(&Reply::End, t)
         })
@@ -434,6 +458,8 @@ mod tests {
         assert_eq!(i["last_event"], "master-timeout");
         assert_eq!(i["stats"]["advertisement_sent"], 4);
         assert_eq!(i["advert_interval_ms"], 1000);
+        assert_eq!(i["tracks"][0], serde_json::json!({"name": "wan", "state": "up", "weight": -60}));
+        assert_eq!(i["tracks"][1]["reverse"], true);
         let i = &v["instances"][1];
         assert_eq!((&i["state"], &i["fault"]), (&"FAULT".into(), &"interface down".into()));
         assert!(i["master"].is_null() && i["addresses"].as_array().unwrap().is_empty());
@@ -463,7 +489,9 @@ mod tests {
         assert_eq!(lines[4], "        adverts sent 4 received 0, auth_failure 2");
         assert_eq!(lines[5], "        192.168.1.1/24 on br-lan");
         assert_eq!(lines[6], "        192.168.1.9/24 on br-lan (not in the advert)");
-        assert_eq!(lines[8], "        interface down");
+        assert_eq!(lines[7], "        tracks wan: up (weight -60)");
+        assert_eq!(lines[8], "        tracks lte: down (weight 0, reverse)");
+        assert_eq!(lines[10], "        interface down");
         assert_eq!(*lines.last().unwrap(), "packets refused: checksum 3");
     }
 }

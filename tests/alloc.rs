@@ -56,6 +56,7 @@ fn router() -> Router {
         start: Start::Backup,
         addresses: Range { start: 0, len: 1 },
         peers: Range::default(),
+        tracks: Range::default(),
         unicast: None,
         source: None,
         group: None,

@@ -10,7 +10,8 @@ use ufmt::{uWrite, uwrite};
 
 use super::diagnostics::{Diagnostics, Pos};
 use super::model::{
-    Address, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS, Peer, StrId, Track,
+    Address, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS, Peer, StrId,
+    Track,
 };
 
 /// An error was reported; nobody need report it again.

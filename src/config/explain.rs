@@ -30,6 +30,7 @@ fn write(config: &Config, t: &mut Text<'_>) -> Written {
         adverts(config, i, t)?;
         failover(i, t)?;
         contest(i, t)?;
+        tracking(config, i, t)?;
         start(i, t)?;
         announcements(i, t)?;
         notes(i, t)?;
@@ -121,6 +122,25 @@ fn contest(i: &Instance, t: &mut Text<'_>) -> Written {
         return Ok(());
     }
     t.write_str("  Against one of higher priority: the other wins, if it preempts; at priority 255 it always does.\n")
+}
+
+fn tracking(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
+    for track in config.tracks_of(i) {
+        let name = config.str(track.interface);
+        let state = |up| if up { "up" } else { "down" };
+        if track.weight == 0 {
+            let bad = state(track.reverse);
+            uwrite!(t, "  While {} is {} it is in Fault: it hands over and takes no part.\n", name, bad)?;
+            continue;
+        }
+        // One of the two changes nothing.
+        let up = track.adds(true) != 0;
+        let sum = (i.priority as i32 + track.weight as i32).clamp(1, 254);
+        let sum = if i.priority == OWNER { OWNER as i32 } else { sum };
+        uwrite!(t, "  While {} is {} its priority is {}", name, state(up), sum)?;
+        t.write_str(if config.tracks_of(i).len() > 1 { ", all else as configured.\n" } else { ".\n" })?;
+    }
+    Ok(())
 }
 
 fn start(i: &Instance, t: &mut Text<'_>) -> Written {
@@ -233,6 +253,20 @@ mod tests {
             assert!(said.contains(expected), "{expected}\nin:\n{said}");
         }
         assert!(!said.contains("checksum"));
+    }
+
+    /// 150 - 60 = 90 while down; 100 + 200 is held to 254; weight 0 is a Fault.
+    #[test]
+    fn tracked_interfaces() {
+        let said = explained("instance a on eth0 vrid 1 priority 150 address 192.0.2.1 track-interface wan weight -60");
+        assert!(said.contains("  While wan is down its priority is 90.\n"), "{said}");
+        let said = explained(
+            "instance a on eth0 vrid 1 address 192.0.2.1 track-interface wan weight 200\n\
+             track-interface lte track-interface spare weight -10 reverse",
+        );
+        assert!(said.contains("  While wan is up its priority is 254, all else as configured.\n"), "{said}");
+        assert!(said.contains("  While lte is down it is in Fault"), "{said}");
+        assert!(said.contains("  While spare is up its priority is 90, all"), "{said}");
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_IFNAME: usize = 15;
 
 static_assertions::const_assert!(MAX_INSTANCES >= 1 && MAX_INSTANCES <= 255);
-static_assertions::const_assert!(MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_TRACKS <= 0xffff && MAX_STRINGS <= 0xffff);
+static_assertions::const_assert!(
+    MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_TRACKS <= 0xffff && MAX_STRINGS <= 0xffff
+);
 
 /// A string in [`Config::strings`]; the empty string is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -405,14 +405,10 @@ impl Assembler<'_> {
     fn check_links(&mut self) {
         let mut links: heapless::Vec<StrId, MAX_LINKS> = heapless::Vec::new();
         let config: &Config = self.config;
-        let named = config
-            .instances
-            .iter()
-            .chain([&self.draft.values])
-            .flat_map(|i| {
-                let tracked = config.tracks_of(i).iter().map(|t| t.interface);
-                config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]).chain(tracked)
-            });
+        let named = config.instances.iter().chain([&self.draft.values]).flat_map(|i| {
+            let tracked = config.tracks_of(i).iter().map(|t| t.interface);
+            config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]).chain(tracked)
+        });
         for link in named.filter(|l| !l.is_empty()) {
             if !links.contains(&link) && links.push(link).is_err() {
                 if !self.links_exceeded {

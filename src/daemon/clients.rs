@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::Core;
-use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus};
+use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus, TrackStatus};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
@@ -128,6 +128,11 @@ impl Client<'_> {
                 let Some(n) = frame else { break };
                 self.send_frame(&buffer[..n]).await?;
             }
+            for t in 0.. {
+                let frame = track_frame(&core.borrow(), i, t, &mut buffer);
+                let Some(n) = frame else { break };
+                self.send_frame(&buffer[..n]).await?;
+            }
         }
         self.send(&Reply::End).await
     }
@@ -171,4 +176,10 @@ fn address_frame(core: &Core, i: usize, a: usize, buffer: &mut [u8; MAX_FRAME]) 
         excluded: address.excluded,
     };
     control::encode(buffer, &Reply::Address(status)).map(<[u8]>::len)
+}
+
+fn track_frame(core: &Core, i: usize, t: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
+    let (name, track, up) = core.router.tracks(i).nth(t)?;
+    let status = TrackStatus { name, up, weight: track.weight, reverse: track.reverse };
+    control::encode(buffer, &Reply::Track(status)).map(<[u8]>::len)
 }

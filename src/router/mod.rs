@@ -17,7 +17,8 @@ use core::net::IpAddr;
 use heapless::{Vec, index_map::FnvIndexMap};
 
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt, Start,
+    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt,
+    Start,
 };
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
 use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};

@@ -52,6 +52,7 @@ impl Router {
         let link = self.slots[n].link;
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         self.slots[n].link = link;
+        self.slots[n].priority = self.effective_priority(n);
         let kept = |is: &Router, was: &Router, a: usize, b: usize| {
             let (x, y) = (&was.config.addresses[a], &is.config.addresses[b]);
             let name = |r: &Router, at: usize| r.links[r.vips[at].link as usize].name;

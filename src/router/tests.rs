@@ -4,7 +4,9 @@ use core::net::IpAddr;
 
 use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
-use crate::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId};
+use crate::config::model::{
+    Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId, Track,
+};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
 use crate::vrrp::timing::{Centis, Instant, Micros, Version};
@@ -16,6 +18,7 @@ mod links;
 mod receive;
 mod reload;
 mod time;
+mod tracking;
 
 const T0: Instant = Instant(1_000_000_000);
 const ETH0: u32 = 2;
@@ -42,6 +45,8 @@ struct Spec {
     unicast: Option<&'static str>,
     /// Address, lowest and highest TTL.
     peers: Vec<(&'static str, u8, u8)>,
+    /// Interface, weight, reverse.
+    tracks: Vec<(&'static str, i16, bool)>,
     source: Option<&'static str>,
     password: Option<[u8; 8]>,
     checksum: ChecksumForm,
@@ -61,6 +66,7 @@ fn spec() -> Spec {
         addresses: vec!["192.0.2.254/24"],
         unicast: None,
         peers: vec![],
+        tracks: vec![],
         source: None,
         password: None,
         checksum: ChecksumForm::Plain,
@@ -76,6 +82,11 @@ fn config(specs: &[Spec]) -> Box<Config> {
     let mut c = Box::<Config>::default();
     for s in specs {
         let (a, p) = (c.addresses.len() as u16, c.peers.len() as u16);
+        let t = c.tracks.len() as u16;
+        for (name, weight, reverse) in &s.tracks {
+            let interface = c.strings.add(name).unwrap();
+            c.tracks.push(Track { interface, weight: *weight, reverse: *reverse }).unwrap();
+        }
         let family = Family::of(ip(s.addresses[0].split('/').next().unwrap()));
         for text in &s.addresses {
             let (at, dev) = text.split_once(' ').unwrap_or((text, ""));
@@ -101,6 +112,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             start: Start::Backup,
             addresses: Range { start: a, len: s.addresses.len() as u16 },
             peers: Range { start: p, len: s.peers.len() as u16 },
+            tracks: Range { start: t, len: s.tracks.len() as u16 },
             unicast: s.unicast.map(ip),
             source: s.source.map(ip),
             group: None,

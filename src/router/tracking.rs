@@ -23,14 +23,19 @@ impl Router {
         })
     }
 
-    /// Sums up the weights; the next advert carries what comes out.
-    pub(super) fn weigh(&mut self, i: usize, out: &mut dyn Actions) {
+    /// The configured priority and the weights.
+    pub(super) fn effective_priority(&self, i: usize) -> u8 {
         let base = self.config.instances[i].priority;
-        let mut to = base;
-        if base != PRIORITY_OWNER {
-            let sum: i32 = self.trackers(i).map(|(track, up)| track.adds(up) as i32).sum();
-            to = (base as i32 + sum).clamp(LOWEST, HIGHEST) as u8;
+        if base == PRIORITY_OWNER {
+            return base;
         }
+        let sum: i32 = self.trackers(i).map(|(track, up)| track.adds(up) as i32).sum();
+        (base as i32 + sum).clamp(LOWEST, HIGHEST) as u8
+    }
+
+    /// Sums up the weights again; the next advert carries what comes out.
+    pub(super) fn weigh(&mut self, i: usize, out: &mut dyn Actions) {
+        let to = self.effective_priority(i);
         let from = core::mem::replace(&mut self.slots[i].priority, to);
         if from != to {
             out.act(Action::Report(Report::Priority { instance: InstanceId(i as u8), from, to }));

@@ -14,3 +14,4 @@ mod restart;
 mod service;
 mod stalls;
 mod start;
+mod tracking;

@@ -77,6 +77,7 @@ impl Setup {
             start: Start::Backup,
             addresses: Range { start: 0, len: self.vips.len() as u16 },
             peers: Range { start: 0, len: c.peers.len() as u16 },
+            tracks: Range::default(),
             unicast: self.unicast.as_ref().map(|u| u.0),
             source: None,
             group: None,

@@ -54,6 +54,26 @@ fn unknown_words() {
     assert_eq!(said, format!("f:1:1: unknown statement '{}…'\n", "x".repeat(40)));
 }
 
+/// Tracked interfaces.
+#[test]
+fn tracked_interfaces() {
+    each(&[
+        ("track-interface", "2:16: 'track-interface' needs the name of a network interface"),
+        (
+            "track-interface wan weight 254",
+            "2:28: 'weight' needs a number from -253 to 253; 0: a fault when it is down, not '254'",
+        ),
+        ("track-interface wan wieght 5", "2:21: unknown property 'wieght', did you mean 'weight'?"),
+        ("track-interface wan weight 5 track-interface wan", "2:46: instance 'a' tracks wan twice"),
+        (
+            "track-interface eth0",
+            "2:17: warning: instance 'a' speaks on eth0: without it, it is in Fault, tracked or not",
+        ),
+    ]);
+    let (_, said) = read("instance a on eth0 vrid 1 priority 255 address 192.0.2.1 track-interface wan weight 5");
+    assert_eq!(said, "f:1:74: warning: instance 'a' has priority 255, which no weight changes: wan has no effect\n");
+}
+
 /// What later versions read is told from what nobody reads.
 #[test]
 fn later() {

@@ -6,7 +6,7 @@ use std::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::model::{MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS};
+use crate::config::model::{MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS};
 
 /// `n` times the same byte, a million if asked, without holding them.
 struct Repeat(u8, usize);
@@ -60,10 +60,13 @@ fn a_line_of_words_as_short_as_can_be() {
 #[test]
 fn bounded_memory() {
     let lines = size_of::<Lines<'_>>();
-    assert!(lines < 2 * 1024 + MAX_INSTANCES * 8 + MAX_ADDRESSES * 8 + MAX_PEERS * 8, "{lines}");
+    assert!(lines < 2 * 1024 + MAX_INSTANCES * 8 + MAX_ADDRESSES * 8 + (MAX_PEERS + MAX_TRACKS) * 8, "{lines}");
     assert!(size_of::<Diagnostics>() < 12 * 1024, "{}", size_of::<Diagnostics>());
     let config = size_of::<Config>();
-    assert!(config < 256 + MAX_STRINGS + MAX_INSTANCES * 256 + MAX_ADDRESSES * 48 + MAX_PEERS * 24, "{config}");
+    assert!(
+        config < 256 + MAX_STRINGS + MAX_INSTANCES * 256 + MAX_ADDRESSES * 48 + MAX_PEERS * 24 + MAX_TRACKS * 8,
+        "{config}"
+    );
 }
 
 /// The error of reading is the caller's; what came before it is not taken for the whole.

@@ -156,8 +156,9 @@ fn family_inferred() {
     }
 }
 
-/// An instance, its name and interface, its addresses with device and label, its peers.
-type Meaning = (Instance, [String; 2], Vec<(Address, [String; 2])>, Vec<Peer>);
+/// An instance, its name and interface, its addresses with device and label, its peers,
+/// what it tracks.
+type Meaning = (Instance, [String; 2], Vec<(Address, [String; 2])>, Vec<Peer>, Vec<(String, i16, bool)>);
 
 /// Strings by their text, for two configurations with pools of their own.
 fn meaning(c: &Config, i: &Instance) -> Meaning {
@@ -166,6 +167,7 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
         interface: StrId::default(),
         addresses: Range::default(),
         peers: Range::default(),
+        tracks: Range::default(),
         ..*i
     };
     let addresses = c.addresses_of(i).iter().map(|a| {
@@ -173,7 +175,8 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
         (plain, [c.str(a.dev).into(), c.str(a.label).into()])
     });
     let names = [c.str(i.name).into(), c.str(i.interface).into()];
-    (plain, names, addresses.collect(), c.peers_of(i).into())
+    let tracks = c.tracks_of(i).iter().map(|t| (c.str(t.interface).into(), t.weight, t.reverse));
+    (plain, names, addresses.collect(), c.peers_of(i).into(), tracks.collect())
 }
 
 /// Writing and reading gives the same, and writing that the same text.
@@ -330,6 +333,13 @@ fn build(c: &mut Config, n: u8, plan: &Plan) {
         c.addresses.push(a).unwrap();
     }
     i.addresses.len = c.addresses.len() as u16 - i.addresses.start;
+    i.tracks.start = c.tracks.len() as u16;
+    for n in 0..plan.numbers.3 % 3 {
+        let interface = c.strings.add(&format!("track{n}")).unwrap();
+        let weight = (plan.numbers.0 as i16 - plan.numbers.1 as i16) * n as i16 % 254;
+        c.tracks.push(Track { interface, weight, reverse: plan.flags.3 }).unwrap();
+    }
+    i.tracks.len = c.tracks.len() as u16 - i.tracks.start;
     i.peers.start = c.peers.len() as u16;
     if plan.unicast {
         i.unicast = Some(next(plan.v6));

@@ -1,8 +1,6 @@
 //! The whole daemon, in this process, in a network namespace of its own: ten thousand adverts out
 //! and ten thousand in, and not one allocation by its thread. Needs root.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,29 +17,7 @@ use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::stats::InstanceStats;
 use picovrrp::vrrp::timing::{Centis, Version};
 
-/// Counts what the thread that asked for it allocates.
-struct Counting;
-
-thread_local! {
-    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-// SAFETY: hands everything to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNTED.with(|c| c.set(c.get().map(|n| n + 1)));
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::{begin, end, is_counting};
 
 const INSTANCES: u8 = 32;
 const ADVERTS: u64 = 10_000;
@@ -112,9 +88,9 @@ fn allocations(daemon: &mut Daemon, count: fn(&InstanceStats) -> u64) -> u64 {
     let mut count_until = |router: &Router| {
         let n = sum(router);
         if n >= 500 + ADVERTS {
-            made = COUNTED.with(Cell::take);
-        } else if n >= 500 && COUNTED.with(Cell::get).is_none() {
-            COUNTED.with(|c| c.set(Some(0)));
+            made = end();
+        } else if n >= 500 && !is_counting() {
+            begin();
         }
         made.is_some()
     };

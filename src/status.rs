@@ -194,9 +194,8 @@ impl<'n> Table<'n> {
         number(i.version as u64, 3, t)?;
         padded(i.interface, 17, t)?;
         let mut line = heapless::String::<24>::new();
-        let mut sink = |b: &[u8]| {
-            core::str::from_utf8(b).ok().and_then(|s| line.push_str(s).ok()).ok_or(crate::text::Stopped)
-        };
+        let mut sink =
+            |b: &[u8]| core::str::from_utf8(b).ok().and_then(|s| line.push_str(s).ok()).ok_or(crate::text::Stopped);
         let mut since = Text::new(&mut sink);
         people(i.since, &mut since)?;
         since.flush()?;

@@ -1,4 +1,257 @@
-//! What a configuration means.
-use super::model::Config;
-/// Placeholder until merged.
-pub fn explain<W: embedded_io::Write>(_: &Config, _: &mut W) -> Result<(), W::Error> { Ok(()) }
+//! What a configuration means, in words for the router's owner: when this router takes over, how
+//! long that takes, and who wins.
+
+use core::net::IpAddr;
+
+use embedded_io::Write;
+use ufmt::{uWrite, uwrite};
+
+use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
+use crate::text::{self, Ip, Seconds, Text, Written};
+use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
+
+/// The priority of an address owner.
+const OWNER: u8 = 255;
+
+/// Writes, for each instance of `config`, what it does.
+pub fn explain<W: Write>(config: &Config, out: &mut W) -> Result<(), W::Error> {
+    text::write_to(out, &mut |t| write(config, t))
+}
+
+fn write(config: &Config, t: &mut Text<'_>) -> Written {
+    if config.startup_delay != Micros::ZERO {
+        uwrite!(t, "All instances wait {} after the daemon's start.\n\n", Seconds(config.startup_delay))?;
+    }
+    for (n, i) in config.instances.iter().enumerate() {
+        if n > 0 {
+            t.write_str("\n")?;
+        }
+        heading(config, i, t)?;
+        adverts(config, i, t)?;
+        failover(i, t)?;
+        contest(i, t)?;
+        start(i, t)?;
+        announcements(i, t)?;
+        notes(i, t)?;
+    }
+    Ok(())
+}
+
+fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
+    let family = if i.family == Family::V4 { "IPv4" } else { "IPv6" };
+    uwrite!(t, "instance {}: virtual router {} on {}", config.str(i.name), i.vrid, config.str(i.interface))?;
+    uwrite!(t, ", {}, VRRP version {}, priority {}\n", family, i.version.number(), i.priority)?;
+    t.write_str("  While Active it holds ")?;
+    for (n, a) in config.addresses_of(i).iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        uwrite!(t, "{}{}/{} on {}", comma, Ip(a.ip), a.prefix, config.device_of(i, a))?;
+        if a.excluded {
+            t.write_str(" (not in the advert)")?;
+        }
+    }
+    t.write_str(".\n")
+}
+
+fn adverts(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "  While Active it sends an advert every {}", Seconds(i.advert.micros()))?;
+    if let Some(source) = i.unicast {
+        uwrite!(t, " from {} to", Ip(source))?;
+        for (n, peer) in config.peers_of(i).iter().enumerate() {
+            uwrite!(t, "{}{}", if n == 0 { " " } else { ", " }, Ip(peer.ip))?;
+        }
+        return t.write_str(" (unicast).\n");
+    }
+    if let Some(source) = i.source {
+        uwrite!(t, " from {}", Ip(source))?;
+    }
+    let group = i.group.unwrap_or(match i.family {
+        Family::V4 => IpAddr::V4([224, 0, 0, 18].into()),
+        Family::V6 => IpAddr::V6([0xff02, 0, 0, 0, 0, 0, 0, 0x12].into()),
+    });
+    uwrite!(t, " to {} (multicast).\n", Ip(group))
+}
+
+/// The timers, and what they mean to whoever waits. A crash comes at any moment between two adverts,
+/// so up to one interval of the wait has passed already.
+fn failover(i: &Instance, t: &mut Text<'_>) -> Written {
+    let skew = skew_time(i.version, i.priority, i.advert);
+    let down = active_down_interval(i.version, i.priority, i.advert);
+    uwrite!(t, "  Skew_Time (S) is {}", Seconds(skew))?;
+    uwrite!(t, ", Active_Down_Interval (3T + S) is {}", Seconds(down))?;
+    t.write_str(match i.version {
+        Version::V3 => {
+            ", if the Active router's interval T is the same as here; as Backup it takes over that router's.\n"
+        }
+        Version::V2 => "; all routers must have the same interval T.\n",
+    })?;
+    if i.priority == OWNER {
+        return t.write_str(
+            "  As the address owner it is Active whenever it runs, so it rarely waits for another to fail.\n",
+        );
+    }
+    let soonest = Micros(down.0 - i.advert.micros().0);
+    uwrite!(t, "  If the Active router crashes, this one takes over {} to {} later", Seconds(soonest), Seconds(down))?;
+    uwrite!(
+        t,
+        " (2T + S to 3T + S).\n  If the Active router stops on purpose, this one takes over {} later (S).\n",
+        Seconds(skew)
+    )
+}
+
+fn contest(i: &Instance, t: &mut Text<'_>) -> Written {
+    t.write_str("  Against a router of lower priority: ")?;
+    if i.priority == OWNER {
+        t.write_str("this one wins at once, always.\n")?;
+    } else {
+        match i.preempt {
+            Preempt::On => t.write_str("this one takes over within 3T + S of hearing it, also when it returns after a failure (preempt on).\n")?,
+            Preempt::Off => t.write_str(
+                "whichever is Active stays Active until it fails, unless both are Active; then this one wins (preempt off).\n",
+            )?,
+            Preempt::After(wait) => {
+                uwrite!(t, "this one leaves it Active for {}", Seconds(wait))?;
+                t.write_str(" and then takes over (preempt after).\n")?;
+            }
+        }
+    }
+    t.write_str(
+        "  Against one of equal priority: whichever is Active stays; if both are, the greater sending address wins.\n",
+    )?;
+    if i.priority == OWNER {
+        return Ok(());
+    }
+    t.write_str("  Against one of higher priority: the other wins, if it preempts; at priority 255 it always does.\n")
+}
+
+fn start(i: &Instance, t: &mut Text<'_>) -> Written {
+    if i.priority == OWNER {
+        return t.write_str("  At start it becomes Active at once, without listening first (priority 255).\n");
+    }
+    let down = active_down_interval(i.version, i.priority, i.advert);
+    uwrite!(t, "  At start it listens for {} and becomes Active if it hears no other router", Seconds(down))?;
+    t.write_str(match i.start {
+        Start::Backup => ".\n",
+        Start::Master => "; 'start master' makes that no faster, it only makes the instance preempt.\n",
+    })
+}
+
+fn announcements(i: &Instance, t: &mut Text<'_>) -> Written {
+    let what = if i.family == Family::V4 { "gratuitous ARP" } else { "unsolicited neighbour advertisement" };
+    t.write_str("  On becoming Active it announces each address ")?;
+    times(i.garp.repeat, t)?;
+    uwrite!(t, " ({})", what)?;
+    if i.garp.delay != Micros::ZERO {
+        uwrite!(t, ", and again {} later", Seconds(i.garp.delay))?;
+    }
+    if i.garp.refresh != Micros::ZERO {
+        t.write_str("; then ")?;
+        times(i.garp.refresh_repeat, t)?;
+        uwrite!(t, " every {}", Seconds(i.garp.refresh))?;
+    }
+    t.write_str(".\n")
+}
+
+fn times(n: u8, t: &mut Text<'_>) -> Written {
+    if n == 1 { t.write_str("once") } else { uwrite!(t, "{} times", n) }
+}
+
+fn notes(i: &Instance, t: &mut Text<'_>) -> Written {
+    if i.password.is_some() {
+        t.write_str("  Note: the password goes over the wire in clear; it keeps out mistakes, not attackers.\n")?;
+    }
+    if i.version == Version::V3 && i.family == Family::V4 {
+        t.write_str(match i.checksum {
+            ChecksumForm::Plain => {
+                "  Note: it sends the checksum of RFC 9568 and accepts both forms. keepalived and FRR send the \
+                 pseudo-header form by default and may drop this one: with them as peers say 'checksum pseudo'.\n"
+            }
+            ChecksumForm::Pseudo => {
+                "  Note: it sends the checksum with the pseudo-header, as keepalived and FRR do by default, and accepts \
+                 both forms. Routers that go by RFC 9568 alone may drop it.\n"
+            }
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::diagnostics::Diagnostics;
+    use crate::config::line::parse;
+
+    fn explained(text: &str) -> String {
+        let (mut config, mut diag, mut out) = (Config::default(), Diagnostics::new(), Vec::new());
+        parse(&mut text.as_bytes(), &mut config, &mut diag).unwrap();
+        assert_eq!(diag.errors(), 0);
+        explain(&config, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Priority 150 at 1 s: S = 106/256 s = 0.414 s; 2T + S = 2.414 s; 3T + S = 3.414 s.
+    #[test]
+    fn ordinary() {
+        assert_eq!(
+            explained(
+                "instance lan on br-lan vrid 51 priority 150 address 192.168.1.1/24 address fe80::1/64 dev br-iot"
+            ),
+            "instance lan: virtual router 51 on br-lan, IPv4, VRRP version 3, priority 150\n  \
+             While Active it holds 192.168.1.1/24 on br-lan, fe80::1/64 on br-iot (not in the advert).\n  \
+             While Active it sends an advert every 1 s to 224.0.0.18 (multicast).\n  \
+             Skew_Time (S) is 414.063 ms, Active_Down_Interval (3T + S) is 3.414 s, if the Active router's interval T \
+             is the same as here; as Backup it takes over that router's.\n  \
+             If the Active router crashes, this one takes over 2.414 s to 3.414 s later (2T + S to 3T + S).\n  \
+             If the Active router stops on purpose, this one takes over 414.063 ms later (S).\n  \
+             Against a router of lower priority: this one takes over within 3T + S of hearing it, also when it returns \
+             after a failure (preempt on).\n  \
+             Against one of equal priority: whichever is Active stays; if both are, the greater sending address wins.\n  \
+             Against one of higher priority: the other wins, if it preempts; at priority 255 it always does.\n  \
+             At start it listens for 3.414 s and becomes Active if it hears no other router.\n  \
+             On becoming Active it announces each address 5 times (gratuitous ARP), and again 5 s later.\n  \
+             Note: it sends the checksum of RFC 9568 and accepts both forms. keepalived and FRR send the \
+             pseudo-header form by default and may drop this one: with them as peers say 'checksum pseudo'.\n"
+        );
+    }
+
+    /// Version 2 at 2 s, priority 100: S = 156/256 s whatever the interval; 2T + S = 4.609 s.
+    #[test]
+    fn version_2() {
+        let said = explained(
+            "startup-delay 10s\n\
+             instance lan on eth0 vrid 1 version 2 advert 2s auth pass x address 192.0.2.1/24 preempt after 1m\n\
+             unicast 192.0.2.2 peer 192.0.2.3 peer 192.0.2.4 garp delay 0 refresh 60",
+        );
+        for expected in [
+            "All instances wait 10 s after the daemon's start.\n\n",
+            "an advert every 2 s from 192.0.2.2 to 192.0.2.3, 192.0.2.4 (unicast).\n",
+            "Skew_Time (S) is 609.375 ms, Active_Down_Interval (3T + S) is 6.609 s; all routers must have",
+            "takes over 4.609 s to 6.609 s later",
+            "leaves it Active for 60 s and then takes over (preempt after)",
+            "5 times (gratuitous ARP); then once every 60 s.\n",
+            "the password goes over the wire in clear",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
+        assert!(!said.contains("checksum"));
+    }
+
+    #[test]
+    fn owner_and_others() {
+        let owner = explained("instance o on eth0 vrid 1 priority 255 address fe80::1 source fe80::2 group6 ff02::99");
+        for expected in [
+            "an advert every 1 s from fe80::2 to ff02::99 (multicast)",
+            "As the address owner it is Active whenever it runs",
+            "lower priority: this one wins at once, always.",
+            "At start it becomes Active at once",
+            "(unsolicited neighbour advertisement)",
+        ] {
+            assert!(owner.contains(expected), "{expected}\nin:\n{owner}");
+        }
+        assert!(!owner.contains("higher priority") && !owner.contains("checksum"));
+        let off = explained("instance a on eth0 vrid 1 preempt off checksum pseudo address 192.0.2.1");
+        assert!(off.contains("unless both are Active; then this one wins (preempt off)"));
+        assert!(off.contains("sends the checksum with the pseudo-header, as keepalived and FRR do"));
+        let master = explained("instance a on eth0 vrid 1 start master address 192.0.2.1");
+        assert!(master.contains("'start master' makes that no faster"));
+    }
+}

@@ -2,73 +2,60 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use super::Core;
 use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus};
 use crate::sys::clock;
+use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
-use crate::sys::reactor::{Reactor, Token};
-use crate::sys::tasks::Tasks;
 use crate::vrrp::timing::Micros;
 
 /// Clients at once; one more is turned away.
 pub(super) const MAX_CLIENTS: usize = 4;
-/// Tokens of clients.
-pub(super) const FIRST_CLIENT: u32 = 10;
 /// How long a client may take over its request, and over each frame of the reply.
 const PATIENCE: Micros = Micros::from_secs(5);
 
-static_assertions::const_assert!(FIRST_CLIENT as usize + MAX_CLIENTS <= super::io_actions::FIRST_SOCKET as usize);
-
-/// What all client tasks share.
-pub(super) struct Clients {
-    pub(super) reactor: Rc<Reactor>,
-    pub(super) tasks: Tasks,
-    busy: [Cell<bool>; MAX_CLIENTS],
-}
+/// How many clients there are.
+#[derive(Default)]
+pub(super) struct Clients(Cell<usize>);
 
 impl Clients {
-    pub(super) fn new(reactor: Rc<Reactor>) -> Clients {
-        Clients { reactor, tasks: Tasks::new(), busy: [const { Cell::new(false) }; MAX_CLIENTS] }
-    }
-
-    /// A place for a client, if there is one.
-    pub(super) fn place(&self) -> Option<usize> {
-        let at = self.busy.iter().position(|b| !b.get())?;
-        self.busy[at].set(true);
-        Some(at)
+    /// Whether one more may come; it counts until [`serve`] is done with it.
+    pub(super) fn admit(&self) -> bool {
+        let room = self.0.get() < MAX_CLIENTS;
+        self.0.set(self.0.get() + usize::from(room));
+        room
     }
 }
 
 /// One client, from its request to the end of the reply.
-pub(super) async fn serve(clients: &Clients, core: Rc<RefCell<Core>>, connection: Connection, place: usize) {
-    let token = Token(FIRST_CLIENT + place as u32);
-    if clients.reactor.add_for_task(connection.as_fd(), token).is_ok() {
-        let client = Client { clients, connection: &connection, token };
+pub(super) async fn serve(clients: &Clients, context: &Context, core: Rc<RefCell<Core>>, connection: Connection) {
+    let mut parting = false;
+    if let Ok(watched) = context.watch(&connection) {
+        let client = Client { context, connection: watched };
         // A client that went away, or was too slow, is no matter for the log.
-        let parting = client.talk(&core).await.unwrap_or(false);
-        clients.reactor.remove(connection.as_fd(), token);
-        if parting {
-            // Closed when the lock is free: then the client knows that another daemon can start.
-            let _ = core.borrow_mut().parting.push(connection);
-        }
+        parting = client.talk(&core).await.unwrap_or(false);
     }
-    clients.busy[place].set(false);
+    if parting {
+        // Closed when the lock is free: then the client knows that another daemon can start. It
+        // counts as a client until then, so there is room.
+        let _ = core.borrow_mut().parting.push(connection);
+    } else {
+        clients.0.set(clients.0.get() - 1);
+    }
 }
 
 struct Client<'a> {
-    clients: &'a Clients,
-    connection: &'a Connection,
-    token: Token,
+    context: &'a Context,
+    connection: Watched<'a, &'a Connection>,
 }
 
 impl Client<'_> {
     /// One request and its reply; whether the client waits for the daemon's end.
     async fn talk(&self, core: &RefCell<Core>) -> io::Result<bool> {
         let mut buffer = [0; MAX_FRAME];
-        let n = self.in_time(self.request(&mut buffer)).await?;
+        let n = self.context.by(clock::now() + PATIENCE, self.request(&mut buffer)).await?;
         match control::decode::<Request>(&buffer[..n]) {
             Ok(Request::Status) => self.status(core).await?,
             Ok(Request::Stop) => {
@@ -94,7 +81,7 @@ impl Client<'_> {
         let (mut have, mut need) = (0, 2);
         while have < need {
             let piece = &mut buffer[have..need];
-            match self.connection.read(&self.clients.reactor, &self.clients.tasks, self.token, piece).await? {
+            match self.connection.read(piece).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 n => have += n,
             }
@@ -112,16 +99,7 @@ impl Client<'_> {
     }
 
     async fn send_frame(&self, frame: &[u8]) -> io::Result<()> {
-        let (reactor, tasks) = (&self.clients.reactor, &self.clients.tasks);
-        self.in_time(self.connection.write_all(reactor, tasks, self.token, frame)).await
-    }
-
-    async fn in_time<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let late = async {
-            self.clients.tasks.sleep_until(clock::now() + PATIENCE).await?;
-            Err(io::ErrorKind::TimedOut.into())
-        };
-        smol::future::or(work, late).await
+        self.context.by(clock::now() + PATIENCE, self.connection.write_all(frame)).await
     }
 
     /// Instance by instance, so that a slow client holds nothing but its own task.

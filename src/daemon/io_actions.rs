@@ -19,6 +19,7 @@ use crate::sys::vrrp_socket::VrrpSocket;
 pub(super) const MAX_SOCKETS: usize = 2 * MAX_LINKS;
 /// Tokens of VRRP sockets are their places in the table behind this one.
 pub(super) const FIRST_SOCKET: u32 = 100;
+static_assertions::const_assert!(FIRST_SOCKET as usize + MAX_SOCKETS <= crate::sys::context::FIRST_TASK as usize);
 /// Lines that one step can give; more are counted, not kept.
 const MAX_NOTES: usize = MAX_INSTANCES + 32;
 

@@ -17,6 +17,8 @@ use crate::config::diagnostics::Diagnostics;
 use crate::config::model::{Config, MAX_LINKS};
 use crate::router::event::{AddressId, AddressSpec, Report};
 use crate::router::{Event, Router};
+use crate::sys::clock;
+use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
 use crate::sys::neighbour::Announcer;
@@ -26,7 +28,6 @@ use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter, Verdict};
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::RECEIVE_BUFFER;
-use crate::sys::clock;
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -90,6 +91,7 @@ pub struct Core {
 pub struct Daemon {
     core: Rc<RefCell<Core>>,
     clients: Clients,
+    context: Context,
     reactor: Rc<Reactor>,
     monitor: Monitor,
     signals: Signals,
@@ -128,7 +130,8 @@ impl Daemon {
         core.start()?;
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
-            clients: Clients::new(reactor.clone()),
+            clients: Clients::default(),
+            context: Context::new(reactor.clone()),
             reactor,
             monitor,
             signals,
@@ -145,8 +148,8 @@ impl Daemon {
 
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
-        let Daemon { core, clients, reactor, monitor, signals, listener, ready, buffer } = self;
-        let clients = &*clients;
+        let Daemon { core, clients, context, reactor, monitor, signals, listener, ready, buffer } = self;
+        let (clients, context) = (&*clients, &*context);
         let executor = LocalExecutor::new();
         let driver = Driver::new();
         let mut tasks = std::pin::pin!(executor.run(std::future::pending::<()>()));
@@ -158,7 +161,7 @@ impl Daemon {
                     return Ok(());
                 }
                 let now = driver.is_awake().then(clock::now);
-                [core.router.next_deadline(), clients.tasks.next_deadline(), now].into_iter().flatten().min()
+                [core.router.next_deadline(), context.next_deadline(), now].into_iter().flatten().min()
             };
             reactor.wait(deadline, ready)?;
             let now = clock::now();
@@ -169,20 +172,20 @@ impl Daemon {
                     LISTENER => {
                         // A client that is gone again, or not allowed, is no matter.
                         if let Ok(Some(connection)) = listener.accept()
-                            && let Some(place) = clients.place()
+                            && clients.admit()
                         {
-                            executor.spawn(clients::serve(clients, core.clone(), connection, place)).detach();
+                            executor.spawn(clients::serve(clients, context, core.clone(), connection)).detach();
                         }
                     }
-                    Token(n) if n >= FIRST_SOCKET => {
+                    Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
                         core.borrow_mut().receive((n - FIRST_SOCKET) as usize, &mut buffer[..], now);
                     }
                     _ => {
-                        clients.tasks.wake_ready(r);
+                        context.wake_ready(r);
                     }
                 }
             }
-            clients.tasks.wake_due(now);
+            context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
         }
     }
@@ -510,9 +513,8 @@ fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'
 /// Logs a line that ufmt renders; what is too long is cut.
 fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
     let mut text = heapless::String::<320>::new();
-    let mut sink = |bytes: &[u8]| {
-        core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped)
-    };
+    let mut sink =
+        |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped);
     let mut out = Text::new(&mut sink);
     // A line that is cut is still worth reading.
     let _ = line(&mut out).and_then(|()| out.flush());

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::{Action, Actions, Router, group_of, spec};
-use crate::config::model::{Family, StrId};
+use crate::config::model::{Family, MAX_INSTANCES, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::Instant;
@@ -154,6 +154,10 @@ impl Router {
         let Some(at) = self.bound_to(ifindex) else { return };
         let link = &mut self.links[at];
         (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
+        for i in self.instances_on(at) {
+            // A configured source counts again when the next interface of this name has it.
+            self.slots[i].source = None;
+        }
         // Its addresses went with it.
         for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
             (vip.installed, vip.foreign) = (false, false);
@@ -166,6 +170,7 @@ impl Router {
     /// All addresses of an interface: chooses what we send from, and finds what is missing or foreign.
     pub(super) fn addresses_are(&mut self, ifindex: u32, list: &[LinkAddress], now: Instant, out: &mut dyn Actions) {
         let Some(at) = self.bound_to(ifindex) else { return };
+        let mut missing = [false; MAX_INSTANCES];
         for a in 0..self.vips.len() {
             if self.vips[a].link as usize != at {
                 continue;
@@ -181,16 +186,20 @@ impl Router {
                 // Taken off by hand, or by a restart of the network: put back, below.
                 if holds && self.links[at].up {
                     out.act(Action::Report(Report::AddressRestored { instance: InstanceId(i as u8), address: ip }));
-                    self.restore(i, now, out);
+                    missing[i] = true;
                 }
             } else if !vip.installed {
                 let was = core::mem::replace(&mut vip.foreign, same);
                 if same && !was {
                     out.act(Action::Report(Report::ForeignAddress { instance: InstanceId(i as u8), address: ip }));
                 } else if !same && holds {
-                    self.restore(i, now, out);
+                    missing[i] = true;
                 }
             }
+        }
+        // Once for all of an instance's, so that none is announced before it is back.
+        for i in (0..self.slots.len()).filter(|i| missing[*i]) {
+            self.restore(i, now, out);
         }
         let primary = |l: &&LinkAddress| !l.tentative && !self.is_ours(at, l);
         let virtual_too = |l: &&LinkAddress| {
@@ -236,7 +245,7 @@ impl Router {
     }
 
     fn instances_on(&self, at: usize) -> impl Iterator<Item = usize> + use<> {
-        let on: [bool; crate::config::model::MAX_INSTANCES] =
+        let on: [bool; MAX_INSTANCES] =
             core::array::from_fn(|i| self.slots.get(i).is_some_and(|s| s.link as usize == at));
         on.into_iter().enumerate().filter(|(_, on)| *on).map(|(i, _)| i)
     }

@@ -183,8 +183,8 @@ impl Router {
             Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
             Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
             Event::Stale(id) => {
-                let there = |vip: &&mut Vip| self.links[vip.link as usize].ifindex != 0;
-                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(there) {
+                // If it is not there after all, the interface's addresses will say so.
+                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
                     (vip.installed, vip.foreign) = (true, false);
                     self.slots[vip.instance as usize].stale = true;
                 }
@@ -315,7 +315,12 @@ impl Router {
             }
             Outcome::Advertise => {
                 self.send_advert(i, priority, out);
-                self.install(i, out);
+                // What could not be added before is tried again, and announced once it is there.
+                if self.install(i, out) {
+                    let garp = self.config.instances[i].garp;
+                    self.slots[i].announce.again(&garp, now);
+                    self.announce(i, now, out);
+                }
             }
             Outcome::AssertWhenDue => {
                 let garp = self.config.instances[i].garp;
@@ -325,6 +330,7 @@ impl Router {
             }
             Outcome::Assert => {
                 self.send_advert(i, priority, out);
+                self.install(i, out);
                 let garp = self.config.instances[i].garp;
                 let slot = &mut self.slots[i];
                 slot.stats.assertions_sent += 1;
@@ -412,8 +418,9 @@ impl Router {
         }
     }
 
-    /// Puts on what is missing of an instance's addresses.
-    fn install(&mut self, i: usize, out: &mut dyn Actions) {
+    /// Puts on what is missing of an instance's addresses; whether anything was.
+    fn install(&mut self, i: usize, out: &mut dyn Actions) -> bool {
+        let mut any = false;
         for a in self.config.instances[i].addresses.indices() {
             let vip = &mut self.vips[a];
             if vip.installed || self.links[vip.link as usize].ifindex == 0 {
@@ -423,9 +430,11 @@ impl Router {
                 continue;
             }
             vip.installed = true;
+            any = true;
             let spec = spec(&self.config, &self.links, &self.vips, a);
             out.act(Action::AddAddress(spec));
         }
+        any
     }
 
     /// Takes off what we put on, and only that.

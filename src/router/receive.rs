@@ -8,7 +8,7 @@ use super::event::{Drop, InstanceId, Received, Report};
 use super::{Action, Actions, Router};
 use crate::config::model::{Config, Family, Instance};
 use crate::vrrp::election::{Heard, Outcome, State};
-use crate::vrrp::packet::{self, Auth, Error, PRIORITY_OWNER, Packet, TTL};
+use crate::vrrp::packet::{self, Auth, Checksum, Error, PRIORITY_OWNER, Packet, TTL};
 use crate::vrrp::stats::{InstanceStats, LastEvent};
 use crate::vrrp::timing::{Instant, Version};
 
@@ -48,6 +48,11 @@ impl Router {
             Err(Error::Length(n)) if n < 8 => {
                 stats.packet_length_errors += 1;
                 Drop::Length(n as u16)
+            }
+            // A VRID that was damaged on its way is no VRID of somebody else.
+            Ok(p) if p.checksum(m.source, m.destination) == (Checksum { plain: false, pseudo: false }) => {
+                stats.checksum_errors += 1;
+                Drop::Checksum
             }
             _ => {
                 stats.vrid_errors += 1;
@@ -97,13 +102,18 @@ impl Router {
             return Err(Drop::Trailing);
         }
         let sum = p.checksum(m.source, m.destination);
+        // What is learned of a source counts when the message has passed every check.
+        let mut forms = slot.forms;
+        let mut learned = None;
         let right = match (m.source, p.version()) {
-            (IpAddr::V4(source), Version::V3) => match slot.forms.judge(source, sum) {
-                Verdict::Wrong => false,
+            (IpAddr::V4(source), Version::V3) => match forms.judge(source, sum) {
+                Verdict::Wrong => {
+                    slot.forms = forms;
+                    false
+                }
                 Verdict::Accept(_) => true,
                 Verdict::Learned(form) => {
-                    let instance = InstanceId(i as u8);
-                    out.act(Action::Report(Report::ChecksumForm { instance, source: m.source, form }));
+                    learned = Some(form);
                     true
                 }
             },
@@ -113,13 +123,6 @@ impl Router {
         if !right {
             global.checksum_errors += 1;
             return Err(Drop::Checksum);
-        }
-        if p.version() == Version::V3 && m.source.is_ipv4() {
-            if sum.plain {
-                stats.checksum_plain_rcvd += 1;
-            } else {
-                stats.checksum_pseudo_rcvd += 1;
-            }
         }
         // Unicast instances hear their peers alone, multicast ones the group alone.
         let is_group = m.destination.is_multicast();
@@ -136,23 +139,38 @@ impl Router {
             stats.interval_errors += 1;
             return Err(Drop::Interval(0));
         };
-        if interval != instance.advert {
+        let other_interval = interval != instance.advert;
+        if other_interval && instance.version == Version::V2 {
             stats.interval_errors += 1;
-            if instance.version == Version::V2 {
-                return Err(Drop::Interval(interval.get()));
-            }
-            if interval != slot.election.active_adver_interval() {
-                let (instance, source) = (InstanceId(i as u8), m.source);
-                out.act(Action::Report(Report::IntervalLearned { instance, source, theirs: interval }));
+            return Err(Drop::Interval(interval.get()));
+        }
+        let other_list = !addresses_match(config, instance, &p);
+        if other_list && config.strict {
+            stats.address_list_errors += 1;
+            return Err(Drop::AddressList);
+        }
+        // Accepted. What is odd about it is counted all the same.
+        let (id, source) = (InstanceId(i as u8), m.source);
+        slot.forms = forms;
+        if let Some(form) = learned {
+            out.act(Action::Report(Report::ChecksumForm { instance: id, source, form }));
+        }
+        if p.version() == Version::V3 && m.source.is_ipv4() {
+            if sum.plain {
+                stats.checksum_plain_rcvd += 1;
+            } else {
+                stats.checksum_pseudo_rcvd += 1;
             }
         }
-        if !addresses_match(config, instance, &p) {
-            stats.address_list_errors += 1;
-            if config.strict {
-                return Err(Drop::AddressList);
+        if other_interval {
+            stats.interval_errors += 1;
+            if interval != slot.election.active_adver_interval() {
+                out.act(Action::Report(Report::IntervalLearned { instance: id, source, theirs: interval }));
             }
-            let (instance, source) = (InstanceId(i as u8), m.source);
-            out.act(Action::Report(Report::AddressListDiffers { instance, source }));
+        }
+        if other_list {
+            stats.address_list_errors += 1;
+            out.act(Action::Report(Report::AddressListDiffers { instance: id, source }));
         }
         if p.trailing() > 0 {
             stats.trailing_bytes += 1;

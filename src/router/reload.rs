@@ -68,14 +68,10 @@ impl Router {
                 None => {}
             }
         }
-        if matches!(self.slots[n].election.state(), State::Active { .. }) {
-            let before = self.vips.iter().filter(|v| v.installed).count();
-            self.install(n, out);
-            if self.vips.iter().filter(|v| v.installed).count() != before {
-                let garp = self.config.instances[n].garp;
-                self.slots[n].announce.again(&garp, now);
-                self.announce(n, now, out);
-            }
+        if matches!(self.slots[n].election.state(), State::Active { .. }) && self.install(n, out) {
+            let garp = self.config.instances[n].garp;
+            self.slots[n].announce.again(&garp, now);
+            self.announce(n, now, out);
         }
     }
 }

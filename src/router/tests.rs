@@ -1,1 +1,284 @@
+//! The router through `handle`: configurations are built field by field, actions are kept as words.
 
+use core::net::IpAddr;
+
+use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
+use super::{Action, Event, Router};
+use crate::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId};
+use crate::vrrp::election::State;
+use crate::vrrp::packet::{self, Header};
+use crate::vrrp::timing::{Centis, Instant, Micros, Version};
+
+mod active;
+mod addresses;
+mod hostile;
+mod links;
+mod receive;
+mod reload;
+mod time;
+
+const T0: Instant = Instant(1_000_000_000);
+const ETH0: u32 = 2;
+const ETH1: u32 = 3;
+const OURS: &str = "192.0.2.1";
+const PEER: &str = "192.0.2.2";
+
+fn ip(s: &str) -> IpAddr {
+    s.parse().unwrap()
+}
+
+/// One instance, before it stands in a `Config`.
+#[derive(Clone)]
+struct Spec {
+    name: &'static str,
+    on: &'static str,
+    vrid: u8,
+    version: Version,
+    priority: u8,
+    advert: u16,
+    preempt: Preempt,
+    /// `address/length`, or `address/length interface`.
+    addresses: Vec<&'static str>,
+    unicast: Option<&'static str>,
+    /// Address, lowest and highest TTL.
+    peers: Vec<(&'static str, u8, u8)>,
+    source: Option<&'static str>,
+    password: Option<[u8; 8]>,
+    checksum: ChecksumForm,
+    garp: Garp,
+}
+
+/// Version 3 over IPv4, priority 100, one second, one address.
+fn spec() -> Spec {
+    Spec {
+        name: "gw",
+        on: "eth0",
+        vrid: 51,
+        version: Version::V3,
+        priority: 100,
+        advert: 100,
+        preempt: Preempt::On,
+        addresses: vec!["192.0.2.254/24"],
+        unicast: None,
+        peers: vec![],
+        source: None,
+        password: None,
+        checksum: ChecksumForm::Plain,
+        garp: Garp::default(),
+    }
+}
+
+fn v6() -> Spec {
+    Spec { addresses: vec!["fe80::fff0/64", "2001:db8::1/64"], ..spec() }
+}
+
+fn config(specs: &[Spec]) -> Box<Config> {
+    let mut c = Box::<Config>::default();
+    for s in specs {
+        let (a, p) = (c.addresses.len() as u16, c.peers.len() as u16);
+        let family = Family::of(ip(s.addresses[0].split('/').next().unwrap()));
+        for text in &s.addresses {
+            let (at, dev) = text.split_once(' ').unwrap_or((text, ""));
+            let (addr, prefix) = at.split_once('/').unwrap();
+            let dev = c.strings.add(dev).unwrap();
+            let excluded = Family::of(ip(addr)) != family;
+            let (ip, prefix) = (ip(addr), prefix.parse().unwrap());
+            let address = Address { ip, prefix, dev, scope: None, label: StrId::default(), excluded };
+            c.addresses.push(address).unwrap();
+        }
+        for (at, min_ttl, max_ttl) in &s.peers {
+            c.peers.push(Peer { ip: ip(at), min_ttl: *min_ttl, max_ttl: *max_ttl }).unwrap();
+        }
+        let instance = Instance {
+            name: c.strings.add(s.name).unwrap(),
+            interface: c.strings.add(s.on).unwrap(),
+            vrid: s.vrid,
+            family,
+            version: s.version,
+            priority: s.priority,
+            advert: Centis::new(s.advert).unwrap(),
+            preempt: s.preempt,
+            start: Start::Backup,
+            addresses: Range { start: a, len: s.addresses.len() as u16 },
+            peers: Range { start: p, len: s.peers.len() as u16 },
+            unicast: s.unicast.map(ip),
+            source: s.source.map(ip),
+            group: None,
+            password: s.password,
+            garp: s.garp,
+            checksum: s.checksum,
+        };
+        c.instances.push(instance).unwrap();
+    }
+    c
+}
+
+/// A router, its time, and what it did.
+struct Lab {
+    r: Router,
+    now: Instant,
+    did: Vec<String>,
+}
+
+impl Lab {
+    /// Knows nothing yet.
+    fn blank(config: Box<Config>) -> Lab {
+        Lab { r: Router::new(config), now: T0, did: Vec::new() }
+    }
+
+    /// Started on an `eth0` that is up and has an address of each family.
+    fn new(specs: &[Spec]) -> Lab {
+        Lab::of(config(specs))
+    }
+
+    fn of(config: Box<Config>) -> Lab {
+        let mut l = Lab::blank(config);
+        l.link(ETH0, "eth0", true);
+        l.has(ETH0, &["192.0.2.1/24", "fe80::1/64"]);
+        l.event(Event::Start);
+        l
+    }
+
+    /// Started, and Active because nobody else was heard; what it did for that is forgotten.
+    fn active(specs: &[Spec]) -> Lab {
+        let mut l = Lab::new(specs);
+        while !l.is_active() {
+            l.fire();
+        }
+        l.took();
+        l
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        let did = &mut self.did;
+        self.r.handle(event, self.now, &mut |a: Action<'_>| did.push(words(a)));
+    }
+
+    fn reload(&mut self, config: Box<Config>) {
+        let did = &mut self.did;
+        self.r.reload(config, self.now, &mut |a: Action<'_>| did.push(words(a)));
+    }
+
+    /// What it did since this was last asked.
+    fn took(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.did)
+    }
+
+    fn wait_ms(&mut self, ms: u64) {
+        self.now = self.now + Micros::from_millis(ms);
+    }
+
+    /// Goes to the next deadline and does what is due.
+    fn fire(&mut self) {
+        self.now = self.r.next_deadline().unwrap().max(self.now);
+        self.event(Event::Timeout { drained: true });
+    }
+
+    /// Does all that is due in the next `ms`: each action with the milliseconds since `from`.
+    fn run_ms(&mut self, from: Instant, ms: u64) -> Vec<(u64, String)> {
+        let end = self.now + Micros::from_millis(ms);
+        let mut all = Vec::new();
+        while self.r.next_deadline().is_some_and(|t| t <= end) {
+            self.fire();
+            let at = self.now.since(from).as_millis();
+            all.extend(self.took().into_iter().map(|d| (at, d)));
+        }
+        self.now = end;
+        all
+    }
+
+    fn link(&mut self, ifindex: u32, name: &str, up: bool) {
+        let mac = [2, 0, 0, 0, 0, ifindex as u8];
+        self.event(Event::Link(LinkInfo { ifindex, name, up, mac, mtu: 1500 }));
+    }
+
+    fn has(&mut self, ifindex: u32, list: &[&str]) {
+        let all: Vec<LinkAddress> = list.iter().map(|a| on_link(a)).collect();
+        self.event(Event::Addresses { ifindex, list: &all });
+    }
+
+    fn state(&self) -> State {
+        self.r.election_state(0).unwrap()
+    }
+
+    fn is_active(&self) -> bool {
+        matches!(self.state(), State::Active { .. })
+    }
+
+    fn is_backup(&self) -> bool {
+        matches!(self.state(), State::Backup { .. })
+    }
+
+    /// A message as instance 0 would send it with this priority and interval, from `source`.
+    fn message(&self, priority: u8, advert: u16, source: &str, destination: &str) -> Vec<u8> {
+        let c = self.r.config();
+        let i = &c.instances[0];
+        let (version, password) = (i.version, i.password);
+        let h = Header { version, vrid: i.vrid, priority, interval: Centis::new(advert).unwrap(), password };
+        let pseudo = i.family == Family::V6 || i.checksum == ChecksumForm::Pseudo;
+        let ends = (pseudo && version == Version::V3).then_some((ip(source), ip(destination)));
+        let ips = c.addresses_of(i).iter().filter(|a| !a.excluded).map(|a| a.ip);
+        let mut buf = [0; packet::MAX_LEN];
+        let n = packet::emit(&mut buf, &h, ips, ends).unwrap();
+        buf[..n].to_vec()
+    }
+
+    fn group(&self) -> &'static str {
+        if self.r.config().instances[0].family == Family::V6 { "ff02::12" } else { "224.0.0.18" }
+    }
+
+    /// A good advert to the group.
+    fn hear(&mut self, priority: u8, source: &str) {
+        let advert = self.r.config().instances[0].advert.get();
+        let payload = self.message(priority, advert, source, self.group());
+        self.receive(source, self.group(), 255, &payload);
+    }
+
+    fn receive(&mut self, source: &str, destination: &str, ttl: u8, payload: &[u8]) {
+        let (source, destination) = (ip(source), ip(destination));
+        self.event(Event::Received(Received { ifindex: ETH0, source, destination, ttl, payload }));
+    }
+
+    /// The counters that are not 0, those of instance 0 and the router's.
+    fn counters(&self) -> Vec<(String, u64)> {
+        // Their names and values, as Debug writes them.
+        let text = format!("{:?} {:?}", self.r.view(0).unwrap().stats, self.r.stats());
+        let all = text.split(['{', '}', ',']).filter_map(|field| field.split_once(": "));
+        let known = all.map(|(name, n)| (name.trim().to_owned(), n.trim().parse().unwrap()));
+        known.filter(|(_, n)| *n > 0).collect()
+    }
+}
+
+/// `address/length`, with `tentative` or `secondary` behind it.
+fn on_link(text: &str) -> LinkAddress {
+    let (at, flag) = text.split_once(' ').unwrap_or((text, ""));
+    let (addr, prefix) = at.split_once('/').unwrap();
+    let (secondary, tentative) = (flag == "secondary", flag == "tentative");
+    LinkAddress { ip: ip(addr), prefix: prefix.parse().unwrap(), secondary, tentative }
+}
+
+/// An action in a few words.
+fn words(action: Action<'_>) -> String {
+    match action {
+        Action::SendAdvert { instance, source, destination, payload, .. } => {
+            format!("advert {} of {} from {source} to {destination}", payload[2], instance.0)
+        }
+        Action::AddAddress(a) => format!("add {}/{} on {}", a.ip, a.prefix, a.ifindex),
+        Action::RemoveAddress(a) => format!("remove {}/{} on {}", a.ip, a.prefix, a.ifindex),
+        Action::Announce { ifindex, mac, ip } => {
+            assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
+            format!("announce {ip} on {ifindex}")
+        }
+        Action::Rebind { ifindex, family } => format!("rebind {ifindex} {family:?}"),
+        Action::Changed(t) => format!("{} to {}", t.from.word(), t.to.word()),
+        Action::Report(Report::Dropped { why, .. }) => format!("dropped {why:?}"),
+        Action::Report(r) => {
+            let text = format!("{r:?}");
+            text.split([' ', '{']).next().unwrap().to_owned()
+        }
+    }
+}
+
+fn of_kind(all: &[(u64, String)], word: &str) -> Vec<u64> {
+    all.iter().filter(|(_, d)| d.starts_with(word)).map(|(t, _)| *t).collect()
+}

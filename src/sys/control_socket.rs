@@ -12,9 +12,8 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
+use super::context::Watched;
 use super::files::{Lock, RunDir};
-use super::reactor::{Reactor, Token};
-use super::tasks::Tasks;
 
 /// Its name in the run directory.
 pub const NAME: &str = "control.sock";
@@ -109,24 +108,25 @@ impl Connection {
             Err(e) => Err(e.into()),
         }
     }
+}
 
-    /// Reads as soon as there is something; 0 at the end. For a connection that the reactor knows
-    /// as `token` by [`Reactor::add_for_task`].
-    pub async fn read(&self, reactor: &Reactor, tasks: &Tasks, token: Token, buffer: &mut [u8]) -> io::Result<usize> {
+impl Watched<'_, &Connection> {
+    /// Reads as soon as there is something; 0 at the end.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(n) = self.try_read(buffer)? {
+            if let Some(n) = self.get().try_read(buffer)? {
                 return Ok(n);
             }
-            tasks.readable(reactor, token).await?;
+            self.readable().await?;
         }
     }
 
     /// Writes all.
-    pub async fn write_all(&self, reactor: &Reactor, tasks: &Tasks, token: Token, mut bytes: &[u8]) -> io::Result<()> {
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.try_write(bytes)? {
+            match self.get().try_write(bytes)? {
                 Some(n) => bytes = &bytes[n..],
-                None => tasks.writable(reactor, token).await?,
+                None => self.writable().await?,
             }
         }
         Ok(())
@@ -137,4 +137,98 @@ impl Connection {
 pub fn connect(run_dir: &Path) -> io::Result<UnixStream> {
     let path: PathBuf = run_dir.join(NAME);
     UnixStream::connect(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock;
+    use crate::sys::files::tests::Scratch;
+    use crate::sys::reactor::ReadyList;
+    use crate::sys::tasks::Driver;
+    use crate::vrrp::timing::Micros;
+    use std::io::{Read, Write};
+    use std::os::unix::fs::PermissionsExt;
+
+    fn listener() -> (Scratch, RunDir, Lock, Listener) {
+        let s = Scratch::new();
+        let dir = RunDir::open(&s.0).unwrap();
+        let lock = dir.lock().unwrap();
+        let listener = Listener::bind(&dir, &lock).unwrap();
+        (s, dir, lock, listener)
+    }
+
+    /// A client asks, a task answers through the reactor with more than the socket holds at once.
+    #[test]
+    fn question_and_answer() {
+        let (s, dir, lock, old) = listener();
+        assert!(old.accept().unwrap().is_none());
+        // As after a crash: the socket is there, and nobody behind it.
+        drop(old);
+        assert!(connect(&s.0).is_err());
+        let listener = Listener::bind(&dir, &lock).unwrap();
+        let mode = std::fs::metadata(s.0.join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+
+        const LONG: usize = 1_000_000;
+        let path = s.0.clone();
+        let client = std::thread::spawn(move || {
+            let mut c = connect(&path).unwrap();
+            c.write_all(b"status").unwrap();
+            let mut all = Vec::new();
+            c.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let connection = crate::sys::testnet::eventually("a client", || listener.accept().unwrap());
+        let reactor = std::rc::Rc::new(crate::sys::reactor::Reactor::new().unwrap());
+        let context = crate::sys::context::Context::new(reactor.clone());
+        {
+            let driver = Driver::new();
+            let mut main = std::pin::pin!(async {
+                let mut b = [0; 64];
+                let watched = context.watch(&connection).unwrap();
+                let n = watched.read(&mut b).await.unwrap();
+                assert_eq!(&b[..n], b"status");
+                watched.write_all(&vec![7; LONG]).await.unwrap();
+            });
+            let mut ready = ReadyList::new();
+            while driver.turn(main.as_mut()).is_pending() {
+                reactor.wait(Some(clock::now() + Micros::from_secs(5)), &mut ready).unwrap();
+                assert!(!ready.is_empty(), "hangs");
+                ready.iter().for_each(|r| assert!(context.wake_ready(r)));
+            }
+        }
+        drop(connection);
+        assert_eq!(client.join().unwrap(), LONG);
+    }
+
+    /// Even where the modes let him in, another user is turned away.
+    #[test]
+    fn another_user() {
+        let (s, _dir, _lock, listener) = listener();
+        std::fs::set_permissions(&s.0, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(s.0.join(NAME), std::fs::Permissions::from_mode(0o666)).unwrap();
+        let path = s.0.clone();
+        let stranger = std::thread::spawn(move || {
+            let nobody = rustix::process::Uid::from_raw(65534);
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("this test needs root");
+            connect(&path).unwrap()
+        });
+        let mut stranger = stranger.join().unwrap();
+        assert!(listener.accept().unwrap().is_none());
+        assert_eq!(stranger.read(&mut [0; 8]).unwrap(), 0, "closed");
+        // Root is still welcome behind him.
+        let _client = connect(&s.0).unwrap();
+        assert!(listener.accept().unwrap().is_some());
+    }
+
+    /// A client that goes away while we write is an error, not a signal.
+    #[test]
+    fn client_gone() {
+        let (s, _dir, _lock, listener) = listener();
+        drop(connect(&s.0).unwrap());
+        let connection = listener.accept().unwrap().unwrap();
+        assert_eq!(connection.try_read(&mut [0; 8]).unwrap(), Some(0));
+        assert!(connection.try_write(b"x").is_err());
+    }
 }

@@ -213,3 +213,117 @@ pub fn boot_id() -> io::Result<[u8; 36]> {
     let n = read_all(file.as_fd(), &mut text)?;
     text[..n].first_chunk::<36>().copied().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A path in the system's temporary directory that is removed in the end.
+    pub(crate) struct Scratch(pub(crate) PathBuf);
+
+    impl Scratch {
+        pub(crate) fn new() -> Scratch {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("picovrrp-test-{}-{n}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            Scratch(path)
+        }
+    }
+
+    impl std::ops::Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0).or_else(|_| std::fs::remove_file(&self.0));
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Made with mode 0700; an open one is closed if it is empty or ours; another's is not touched.
+    #[test]
+    fn run_directory() {
+        let s = Scratch::new();
+        drop(RunDir::open(&s.0).unwrap());
+        assert_eq!(mode(&s.0), 0o700);
+        set_mode(&s.0, 0o755);
+        let dir = RunDir::open(&s.0).unwrap();
+        assert_eq!(mode(&s.0), 0o700);
+        drop(dir.lock().unwrap());
+        set_mode(&s.0, 0o1777);
+        RunDir::open(&s.0).unwrap();
+        assert_eq!(mode(&s.0), 0o700);
+
+        std::fs::remove_file(s.0.join("lock")).unwrap();
+        set_mode(&s.0, 0o1777);
+        assert_eq!(RunDir::open(&s.0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(mode(&s.0), 0o1777);
+
+        let link = Scratch::new();
+        symlink(&s.0, &link.0).unwrap();
+        assert_eq!(RunDir::open(&link.0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+
+        std::os::unix::fs::chown(&s.0, Some(65534), None).expect("this test needs root");
+        assert_eq!(RunDir::open(&s.0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(RunDir::open(&s.0.join("no/such")).is_err());
+    }
+
+    #[test]
+    fn lock() {
+        let s = Scratch::new();
+        let (one, two) = (RunDir::open(&s.0).unwrap(), RunDir::open(&s.0).unwrap());
+        let lock = one.lock().unwrap();
+        let held = two.lock().unwrap_err();
+        assert!(matches!(held, LockError::Held(Some(pid)) if pid == std::process::id()));
+        assert_eq!(held.to_string(), format!("another daemon runs here: held by pid {}", std::process::id()));
+        drop(lock);
+        two.lock().unwrap();
+    }
+
+    #[test]
+    fn private_files() {
+        let s = Scratch::new();
+        let dir = RunDir::open(&s.0).unwrap();
+        let mut b = [0; 16];
+        assert_eq!(dir.read_private("state", &mut b).unwrap(), None);
+        dir.write_private("state", b"one").unwrap();
+        dir.write_private("state", b"twice").unwrap();
+        assert_eq!(dir.read_private("state", &mut b).unwrap(), Some(&b"twice"[..]));
+        assert_eq!(mode(&s.0.join("state")), 0o600);
+        assert_eq!(std::fs::read_dir(&s.0).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(dir.read_private("state", &mut b[..5]).unwrap(), Some(&b"twice"[..]), "it fits exactly");
+        assert_eq!(dir.read_private("state", &mut b[..4]).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+
+        // A link in the temporary file's place is not followed but replaced, and so is one in the file's.
+        let victim = s.0.join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        symlink(&victim, s.0.join("state.new")).unwrap();
+        std::fs::remove_file(s.0.join("state")).unwrap();
+        symlink(&victim, s.0.join("state")).unwrap();
+        assert!(dir.read_private("state", &mut b).is_err());
+        dir.write_private("state", b"three").unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(dir.read_private("state", &mut b).unwrap(), Some(&b"three"[..]));
+
+        set_mode(&s.0.join("state"), 0o620);
+        assert!(dir.read_private("state", &mut b).is_err());
+        dir.remove("state").unwrap();
+        dir.remove("state").unwrap();
+        std::process::Command::new("mkfifo").arg(s.0.join("state")).status().unwrap();
+        assert!(dir.read_private("state", &mut b).is_err(), "a FIFO, and no waiting for its writer");
+    }
+
+    #[test]
+    fn boot() {
+        let id = boot_id().unwrap();
+        assert_eq!(id, boot_id().unwrap());
+        assert!(id.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'));
+    }
+}

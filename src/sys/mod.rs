@@ -1,7 +1,7 @@
 //! Linux. The only unsafe code of the crate.
 //!
 //! - [`clock`]: the monotonic clock; nobody else reads one.
-//! - [`reactor`]: epoll, waits with a deadline, and what tasks on an executor need of it.
+//! - [`reactor`], [`tasks`], [`context`]: epoll, waits with a deadline, and what tasks on an executor need of it.
 //! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
 //! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
@@ -11,6 +11,7 @@
 //! place with its reason. Nothing here allocates once it is open.
 
 pub mod clock;
+pub mod context;
 pub mod control_socket;
 pub mod files;
 pub mod filter;

@@ -96,3 +96,81 @@ pub fn realtime(priority: u8) -> io::Result<()> {
     let r = unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0 as libc::c_int, policy, &raw const param) };
     if r == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_ones_are_named() {
+        let (admin, raw) = (CapabilitySet::NET_ADMIN, CapabilitySet::NET_RAW);
+        assert_eq!(missing_in(admin | raw), Ok(()));
+        assert_eq!(missing_in(raw).unwrap_err().names(), "CAP_NET_ADMIN");
+        assert_eq!(missing_in(admin).unwrap_err().names(), "CAP_NET_RAW");
+        let both = missing_in(CapabilitySet::KILL).unwrap_err().to_string();
+        assert_eq!(both, "missing CAP_NET_ADMIN and CAP_NET_RAW: run as root, or grant it");
+    }
+
+    /// Capabilities belong to a thread: this one's are lowered, the bounding set stays.
+    #[test]
+    fn dropped() {
+        std::thread::spawn(|| {
+            require().expect("this test needs root");
+            drop_unneeded(Keep { realtime: true, lock_memory: false }).unwrap();
+            let sets = rustix::thread::capabilities(None).unwrap();
+            for set in [sets.effective, sets.permitted] {
+                assert!(set.contains(CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW));
+                assert!(set.contains(CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL));
+                assert!(set.contains(CapabilitySet::SYS_NICE));
+                assert!(
+                    !set.intersects(CapabilitySet::SYS_ADMIN | CapabilitySet::IPC_LOCK | CapabilitySet::DAC_OVERRIDE)
+                );
+            }
+            require().unwrap();
+            assert!(!rustix::thread::no_new_privs().unwrap());
+            drop_unneeded(Keep::default()).unwrap();
+            assert!(!rustix::thread::capabilities(None).unwrap().permitted.contains(CapabilitySet::SYS_NICE));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn scheduling() {
+        std::thread::spawn(|| {
+            realtime(1).expect("this test needs root, and a kernel that lets it schedule in real time");
+            // SAFETY: no memory is involved; 0 is the calling thread.
+            let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0 as libc::c_int) };
+            assert_eq!(policy as i32, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK);
+            assert!(realtime(100).is_err());
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// In a process of its own, for both hold for the whole process.
+    #[test]
+    fn of_the_process() {
+        const CHILD: &str = "PICOVRRP_TEST_PRIVILEGE";
+        if std::env::var_os(CHILD).is_none() {
+            let out = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "sys::privilege::tests::of_the_process", "--test-threads=1"])
+                .env(CHILD, "1")
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&out.stdout);
+            assert!(out.status.success() && text.contains("1 passed"), "{text}");
+            return;
+        }
+        // Lowering takes a capability that a container's root may lack.
+        let sets = rustix::thread::capabilities(None).unwrap();
+        let lower = sets.effective.contains(CapabilitySet::SYS_RESOURCE);
+        assert_eq!(oom_score_adj(-500).is_ok(), lower);
+        oom_score_adj(300).unwrap();
+        assert_eq!(std::fs::read_to_string("/proc/self/oom_score_adj").unwrap(), "300\n");
+        lock_memory().unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let locked = status.lines().find(|l| l.starts_with("VmLck:")).unwrap();
+        assert!(!locked.contains(" 0 kB"), "{locked}");
+    }
+}

@@ -31,8 +31,8 @@ use super::clock;
 use crate::config::model::MAX_LINKS;
 use crate::vrrp::timing::Instant;
 
-/// Descriptors that can be registered: two sockets for each link, and the daemon's own.
-pub const MAX_FDS: usize = 2 * MAX_LINKS + 16;
+/// Descriptors that can be registered: two sockets for each link, the daemon's own, and those of tasks.
+pub const MAX_FDS: usize = 2 * MAX_LINKS + 16 + super::context::MAX_WATCHED;
 
 /// Events that one wait can return; what is beyond comes with the next.
 pub const MAX_READY: usize = 32;
@@ -150,7 +150,8 @@ impl Reactor {
         Ok(epoll::modify(&self.epoll, fd, data(token), interest.flags(true))?)
     }
 
-    /// Forgets a descriptor, before it is closed. Unknown ones are no error.
+    /// Forgets a descriptor, before it is closed. Unknown ones are no error. What the last wait
+    /// returned may still name its token: tokens are best not used again within one round.
     pub fn remove(&self, fd: BorrowedFd<'_>, token: Token) {
         let mut table = self.table.borrow_mut();
         if let Some(at) = table.iter().position(|e| e.fd == fd.as_raw_fd() && e.token == token) {
@@ -247,5 +248,106 @@ mod precise {
 
     pub(super) fn wait(_: BorrowedFd<'_>, _: &mut [libc::epoll_event], _: Option<u64>) -> i32 {
         -1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vrrp::timing::Micros;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    const T: Token = Token(7);
+
+    /// Both ways to wait: as this kernel can, and as an old one or MIPS must.
+    fn reactors() -> [Reactor; 2] {
+        let mut coarse = Reactor::new().unwrap();
+        coarse.precise = false;
+        [Reactor::new().unwrap(), coarse]
+    }
+
+    /// Never early; late by no more than a busy machine explains. A past deadline does not wait.
+    #[test]
+    fn deadlines() {
+        let mut ready = ReadyList::new();
+        for r in reactors() {
+            for us in [0, 1, 300, 1_500, 3_300, 20_000] {
+                let begin = clock::now();
+                let deadline = begin + Micros(us);
+                r.wait(Some(deadline), &mut ready).unwrap();
+                let end = clock::now();
+                assert!(end >= deadline, "{} us early", deadline.since(end).0);
+                assert!(end.since(deadline) < Micros::from_millis(200), "{} us late", end.since(deadline).0);
+                assert!(ready.is_empty());
+            }
+            r.wait(Some(Instant(0)), &mut ready).unwrap();
+        }
+    }
+
+    /// Level-triggered: told until it is read; not when it is not asked for; not after removal.
+    #[test]
+    fn readiness() {
+        let mut ready = ReadyList::new();
+        for r in reactors() {
+            let (mut near, far) = UnixStream::pair().unwrap();
+            r.add(far.as_fd(), T, Interest::READ).unwrap();
+            let mut now = || {
+                r.wait(Some(Instant(0)), &mut ready).unwrap();
+                ready.clone()
+            };
+            assert!(now().is_empty());
+            near.write_all(b"x").unwrap();
+            let told = Ready { token: T, readable: true, writable: false };
+            assert_eq!(now(), [told]);
+            assert_eq!(now(), [told]);
+            r.modify(far.as_fd(), T, Interest::WRITE).unwrap();
+            assert_eq!(now(), [Ready { token: T, readable: false, writable: true }]);
+            r.modify(far.as_fd(), T, Interest::NONE).unwrap();
+            assert!(now().is_empty());
+            drop(near);
+            assert_eq!(now(), [Ready { token: T, readable: true, writable: true }], "a hang-up");
+            r.remove(far.as_fd(), T);
+            r.remove(far.as_fd(), T);
+            assert!(now().is_empty());
+        }
+    }
+
+    #[test]
+    fn table() {
+        let r = Reactor::new().unwrap();
+        let (a, b) = UnixStream::pair().unwrap();
+        r.add(a.as_fd(), T, Interest::READ).unwrap();
+        assert!(r.add(b.as_fd(), T, Interest::READ).is_err(), "the token is taken");
+        assert!(r.add(a.as_fd(), Token(8), Interest::READ).is_err(), "the descriptor is there");
+        assert!(r.modify(b.as_fd(), T, Interest::READ).is_err());
+        assert!(r.arm(T, Interest::READ).is_err(), "not a task's");
+        let mut more = std::vec::Vec::new();
+        for n in 1..MAX_FDS {
+            let fd = a.try_clone().unwrap();
+            r.add(fd.as_fd(), Token(100 + n as u32), Interest::READ).unwrap();
+            more.push(fd);
+        }
+        assert_eq!(r.add(b.as_fd(), Token(9), Interest::READ).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        r.remove(a.as_fd(), T);
+        r.add(b.as_fd(), Token(9), Interest::READ).unwrap();
+    }
+
+    /// More descriptors are ready than one wait can tell: the next tells of the rest.
+    #[test]
+    fn all_get_their_turn() {
+        let r = Reactor::new().unwrap();
+        let pairs: std::vec::Vec<_> = (0..MAX_READY + 10).map(|_| UnixStream::pair().unwrap()).collect();
+        for (n, (near, far)) in pairs.iter().enumerate() {
+            (&*near).write_all(b"x").unwrap();
+            r.add(far.as_fd(), Token(n as u32), Interest::READ).unwrap();
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let mut ready = ReadyList::new();
+        for _ in 0..3 {
+            r.wait(None, &mut ready).unwrap();
+            seen.extend(ready.iter().map(|r| r.token));
+        }
+        assert_eq!(seen.len(), pairs.len());
     }
 }

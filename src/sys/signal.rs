@@ -113,3 +113,54 @@ pub fn restore_for_child() {
     // Nothing to do about an error: the arguments are valid.
     let _ = mask(SIG_SETMASK, &set_of(&[]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+
+    /// Signals sent to this thread are read in the order of their numbers; then there is none.
+    #[test]
+    fn read() {
+        std::thread::spawn(|| {
+            let signals = Signals::open().unwrap();
+            assert_eq!(signals.read(), None);
+            for (number, signal) in HANDLED {
+                // SAFETY: the signal goes to this thread, where it is blocked.
+                unsafe { libc::raise(number) };
+                assert_eq!(signals.read(), Some(signal));
+            }
+            assert_eq!(signals.read(), None);
+            // SAFETY: as above.
+            unsafe { (libc::raise(libc::SIGUSR1), libc::raise(libc::SIGUSR1)) };
+            assert_eq!((signals.read(), signals.read()), (Some(Signal::User1), None), "two as one");
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// A child sees what a login shell's would: nothing blocked, nothing ignored.
+    #[test]
+    fn child() {
+        std::thread::spawn(|| {
+            let _signals = Signals::open().unwrap();
+            let mut command = std::process::Command::new("cat");
+            command.arg("/proc/self/status");
+            // SAFETY: what it calls is async-signal-safe.
+            unsafe {
+                command.pre_exec(|| {
+                    restore_for_child();
+                    Ok(())
+                })
+            };
+            let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            for set in ["SigBlk:\t", "SigIgn:\t", "SigCgt:\t"] {
+                let (_, bits) = out.split_once(set).unwrap();
+                // The C library's own signals (32, 33) aside.
+                assert_eq!(u64::from_str_radix(&bits[..16], 16).unwrap() & 0x7fff_ffff, 0, "{set}");
+            }
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,6 +1,6 @@
 //! The `log` backend: lines to stderr, or to syslog as RFC 3164 has them; and the rate limiter.
 //!
-//! A line is built in a fixed buffer and cut at its end. Nothing blocks: a line that syslog does
+//! A line is built in a fixed buffer and cut at its end. Syslog never holds us: a line that it does
 //! not take at once is lost, and the connection is made anew when syslog was restarted.
 
 use std::fmt::{self, Write as _};
@@ -108,7 +108,8 @@ const fn severity(level: Level) -> u8 {
 /// it in its place: OpenWrt's takes 16 bytes off.
 fn time_stamp(line: &mut Line, seconds: u64) -> fmt::Result {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
+    // As wide as the C library has it: 32 bits on some machines, where the year 2038 ends it.
+    let seconds = seconds.try_into().unwrap_or(0);
     let mut tm = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to locals that live through the call; all zeros are a valid `tm`,
     // which is what is left if the call fails.
@@ -252,5 +253,106 @@ impl<const N: usize> Limiter<N> {
             0 => Verdict::Log,
             n => Verdict::LogWithSuppressed(n),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(target: Target, level: Level, args: fmt::Arguments<'_>) -> String {
+        let mut line = Line::new();
+        let _ = format(target, &mut line, &Record::builder().level(level).args(args).build(), 0);
+        String::from_utf8(line.as_bytes().to_vec()).unwrap()
+    }
+
+    /// RFC 3164 §4.1: priority 30 is daemon.info, a time stamp of 16 bytes, the tag. stderr: in words.
+    #[test]
+    fn lines() {
+        let pid = std::process::id();
+        let info = line(Target::Syslog, Level::Info, format_args!("lan: now {}", "MASTER"));
+        assert!(info.starts_with("<30>"), "{info}");
+        let (stamp, rest) = info[4..].split_at(16);
+        assert!(stamp.ends_with(' ') && stamp[3..4] == *" " && stamp[6..7] == *" " && stamp[9..10] == *":", "{stamp}");
+        assert_eq!(rest, format!("picovrrp[{pid}]: lan: now MASTER"));
+        assert!(line(Target::Syslog, Level::Error, format_args!("x")).starts_with("<27>"));
+        assert!(line(Target::Syslog, Level::Debug, format_args!("x")).starts_with("<31>"));
+        let warning = line(Target::Stderr, Level::Warn, format_args!("no {}", 1));
+        assert_eq!(warning, format!("picovrrp[{pid}]: warning: no 1"));
+    }
+
+    /// 1970-01-01 00:00 is, by local time, that day or the one before.
+    #[test]
+    fn stamp() {
+        let mut l = Line::new();
+        time_stamp(&mut l, 0).unwrap();
+        assert!(l.as_bytes().starts_with(b"Jan  1 ") || l.as_bytes().starts_with(b"Dec 31 "));
+        assert_eq!(l.len, 16);
+    }
+
+    /// A long line is cut at a character's boundary, and one line stays one line.
+    #[test]
+    fn long_and_wicked_lines() {
+        let long = "ä".repeat(600);
+        let cut = line(Target::Stderr, Level::Info, format_args!("{long}"));
+        assert!(cut.len() < LINE && cut.len() >= LINE - 3 && cut.ends_with('ä'));
+        let wicked = line(Target::Stderr, Level::Info, format_args!("a\nb\x1b[31m\0c"));
+        assert!(wicked.ends_with("a b [31m c"), "{wicked:?}");
+    }
+
+    /// Lines reach a socket; when it is restarted, the next line does; when it is gone or full, none
+    /// blocks.
+    #[test]
+    fn socket() {
+        let path = std::env::temp_dir().join(format!("picovrrp-log-{}", std::process::id()));
+        let path = path.to_str().unwrap();
+        let _ = std::fs::remove_file(path);
+        let mut state = State { target: Target::Syslog, socket: None };
+        state.send(b"lost", path);
+        for round in [b"one", b"two"] {
+            let server = UnixDatagram::bind(path).unwrap();
+            state.send(round, path);
+            let mut b = [0; 16];
+            let n = server.recv(&mut b).unwrap();
+            assert_eq!(&b[..n], round);
+            for _ in 0..10_000 {
+                state.send(b"flood", path);
+            }
+            drop(server);
+            std::fs::remove_file(path).unwrap();
+            state.send(b"lost", path);
+        }
+    }
+
+    /// Five at once, then one each ten seconds, which says how many were not; classes are apart.
+    #[test]
+    fn limiter() {
+        let mut l = Limiter::<2>::new();
+        let t = |s: u64| Instant(1_000_000_000 + s * 1_000_000);
+        for _ in 0..5 {
+            assert_eq!(l.allow(0, t(0)), Verdict::Log);
+        }
+        for _ in 0..1000 {
+            assert_eq!(l.allow(0, t(1)), Verdict::Drop);
+        }
+        assert_eq!(l.allow(1, t(1)), Verdict::Log);
+        assert_eq!(l.allow(0, t(9)), Verdict::Drop);
+        assert_eq!(l.allow(0, t(10)), Verdict::LogWithSuppressed(1001));
+        assert_eq!(l.allow(0, t(19)), Verdict::Drop);
+        assert_eq!(l.allow(0, t(20)), Verdict::LogWithSuppressed(1));
+        // Quiet for long: a burst is allowed again, and no more than one.
+        for _ in 0..5 {
+            assert_eq!(l.allow(0, t(1000)), Verdict::Log);
+        }
+        assert_eq!(l.allow(0, t(1000)), Verdict::Drop);
+        assert_eq!(l.allow(2, t(0)), Verdict::Drop);
+    }
+
+    /// A flood for a day, whatever its sources: about one line in ten seconds.
+    #[test]
+    fn flood() {
+        let mut l = Limiter::<1>::new();
+        let logged = (0..864_000u64).filter(|n| l.allow(0, Instant(n * 100_000)) != Verdict::Drop).count();
+        assert!((8_640..=8_645).contains(&logged), "{logged}");
     }
 }

@@ -281,3 +281,6 @@ impl Driver {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,11 @@ pub(crate) fn with_cable(f: impl FnOnce(Net) + Send + 'static) {
         ip(&format!("link set dev vb netns {there}"));
         let mut net = Net { a, b, va: index("va"), vb: 0 };
         for (name, n, enter_b) in [("va", 1, false), ("vb", 2, true)] {
-            if enter_b { net.enter_b() } else { net.enter_a() }
+            if enter_b {
+                net.enter_b()
+            } else {
+                net.enter_a()
+            }
             ip(&format!("link set dev {name} addrgenmode none"));
             ip(&format!("link set dev {name} up"));
             ip(&format!("addr add 10.9.0.{n}/24 dev {name}"));

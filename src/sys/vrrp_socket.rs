@@ -375,13 +375,19 @@ fn sockaddr_in6(ip: Ipv6Addr, ifindex: u32) -> libc::sockaddr_in6 {
 }
 
 fn bind_to_interface(fd: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
-    // Linux 5.1. Before that by name, which may change between the two calls: ask again.
     match sockopt::set_int(fd, SOL_SOCKET, libc::SO_BINDTOIFINDEX, ifindex as c_int) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => {}
-        r => return r,
+        // The kernel binds to what does not exist, too.
+        Ok(()) => rustix::net::netdevice::index_to_name_inlined(fd, ifindex).map(drop).map_err(io::Error::from),
+        // Before Linux 5.1.
+        Err(e) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => bind_by_name(fd, ifindex),
+        Err(e) => Err(e),
     }
+}
+
+fn bind_by_name(fd: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
     let name = rustix::net::netdevice::index_to_name_inlined(fd, ifindex)?;
     sockopt::set_bytes(fd, SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes())?;
+    // The name may have passed to another interface between the two calls.
     match rustix::net::netdevice::name_to_index(fd, name.as_str())? {
         i if i == ifindex => Ok(()),
         _ => Err(io::Error::from_raw_os_error(libc::ENODEV)),

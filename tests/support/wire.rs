@@ -59,6 +59,8 @@ impl Sighting {
 #[derive(Default)]
 struct Shared {
     seen: Mutex<Vec<Sighting>>,
+    /// What left the bridge through a port; `from` is the node behind it.
+    delivered: Mutex<Vec<Sighting>>,
     more: Condvar,
     ports: Mutex<HashMap<u32, String>>,
     stop: AtomicBool,
@@ -92,14 +94,16 @@ impl Wire {
             while !ours.stop.load(Ordering::Relaxed) {
                 socket::readable(&socket, Instant::now() + ms(50));
                 while let Ok(Some(received)) = socket::receive(&socket, &mut buffer) {
-                    if received.outgoing {
-                        continue;
-                    }
                     let Some(from) = ours.ports().get(&received.ifindex).cloned() else { continue };
                     let frame = &buffer[..received.len];
                     let Some(packet) = parse(frame) else { continue };
-                    ours.seen().push(Sighting { at: received.at, from, packet, frame: frame.to_vec() });
-                    ours.more.notify_all();
+                    let sighting = Sighting { at: received.at, from, packet, frame: frame.to_vec() };
+                    if received.outgoing {
+                        ours.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(sighting);
+                    } else {
+                        ours.seen().push(sighting);
+                        ours.more.notify_all();
+                    }
                 }
             }
         });
@@ -164,6 +168,13 @@ impl Wire {
             }
             seen = self.shared.more.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// When the last advert that claims mastership was delivered to `node` before `before`.
+    pub(crate) fn last_delivery(&self, node: &str, before: Instant) -> Option<Instant> {
+        let delivered = self.shared.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = |s: &&Sighting| s.from == node && s.at < before && s.advert().is_some_and(|a| a.priority > 0);
+        delivered.iter().rev().find(claim).map(|s| s.at)
     }
 
     /// The last sightings in words, for a failure's message.

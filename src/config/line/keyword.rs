@@ -118,6 +118,13 @@ pub(super) fn is_property(word: &str) -> bool {
     find(word, INSTANCE).is_some() || LATER_PROPERTIES.contains(&word)
 }
 
+/// Goes behind a wrong value, unless it was forgotten and the next word is a property.
+pub(super) fn skip_value(w: &mut Words<'_>) {
+    if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
+        w.skip();
+    }
+}
+
 /// Reads lines into a configuration.
 pub(super) struct Reader<'a> {
     pub(super) asm: Assembler<'a>,
@@ -175,12 +182,13 @@ impl<'a> Reader<'a> {
                 Some(keyword) => {
                     self.options = &[];
                     if self.property(w, keyword, at).is_err() {
-                        self.resume(w, place);
+                        skip_value(w);
+                        self.resume(w, place, true);
                     }
                 }
                 None => {
                     self.unknown(at, word, place, begins_line);
-                    self.resume(w, place);
+                    self.resume(w, place, !LATER_PROPERTIES.contains(&word));
                 }
             }
             begins_line = false;
@@ -205,11 +213,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on at the next word that is a property, behind one that was wrong.
-    fn resume(&mut self, w: &mut Words<'_>, place: u8) {
+    /// Goes on behind what was wrong: at the next word that is a property or, when `near` is asked
+    /// for, looks like one.
+    fn resume(&mut self, w: &mut Words<'_>, place: u8, near: bool) {
         while let Some(word) = w.peek() {
-            if !w.quoted() && (find(word, place).is_some() || LATER_PROPERTIES.contains(&word)) {
-                return;
+            if !w.quoted() {
+                let mut names = KEYWORDS.iter().filter(|k| k.places & place != 0).map(|k| k.name);
+                let known = find(word, place).is_some() || LATER_PROPERTIES.contains(&word);
+                if known || (near && suggest(word, &mut names).is_some()) {
+                    return;
+                }
             }
             w.skip();
         }

@@ -7,7 +7,7 @@ use ufmt::uwrite;
 use super::keyword::{Done, Reader};
 use super::lex::Words;
 use super::statement::DAY;
-use super::value::Expected;
+use super::value::{Expected, duration};
 use crate::config::assemble::{Reported, Slot};
 use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId};
 use crate::vrrp::timing::{Centis, Micros, Version};
@@ -53,19 +53,14 @@ pub(super) fn priority(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 
 pub(super) fn advert(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let expected = "whole centiseconds from 10ms to 40.95s (version 2: whole seconds from 1s to 255s)";
-    let at = w.pos();
-    let d = r.duration(w, "advert", Micros::from_millis(10), Centis::MAX_V2.micros(), expected)?;
-    let centis = (d.0 / 10_000) as u16;
-    match Centis::new(centis).filter(|c| c.micros() == d) {
-        Some(c) => {
-            r.target().values.advert = c;
-            Ok(())
-        }
-        None => {
-            r.asm.diag.error(at, &mut |t| uwrite!(t, "'advert' needs {}", expected));
-            Err(Reported)
-        }
-    }
+    let centis = w.peek().and_then(duration).and_then(|d| {
+        let centis = Centis::new(u16::try_from(d.0 / 10_000).ok()?)?;
+        (centis.micros() == d).then_some(centis)
+    });
+    let Some(centis) = centis else { return Err(r.need(w, "advert", Expected::Text(expected))) };
+    w.skip();
+    r.target().values.advert = centis;
+    Ok(())
 }
 
 pub(super) fn preempt(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
@@ -159,7 +154,7 @@ pub(super) fn garp(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
             2 => {
                 r.give(Slot::GarpRefresh, at, "garp refresh")?;
                 let expected = "0s (none), or a duration from 100ms to 1440m";
-                let low = if w.peek().and_then(super::value::duration) == Some(Micros::ZERO) { 0 } else { 100 };
+                let low = if w.peek().and_then(duration) == Some(Micros::ZERO) { 0 } else { 100 };
                 r.target().values.garp.refresh =
                     r.duration(w, "garp refresh", Micros::from_millis(low), DAY, expected)?;
             }

@@ -1,6 +1,6 @@
 //! Statements of the whole file, and those that open a scope.
 
-use super::keyword::{DEFAULTS, Done, INSTANCE, Reader};
+use super::keyword::{DEFAULTS, Done, INSTANCE, Reader, skip_value};
 use super::lex::Words;
 use super::value::Expected;
 use crate::config::model::{LogLevel, MAX_NAME};
@@ -58,6 +58,7 @@ pub(super) fn instance(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         Err(_) => {
             // The properties behind it are worth reading for their own errors.
             r.asm.begin_broken();
+            skip_value(w);
         }
     }
     r.properties(w, INSTANCE, false);

@@ -79,7 +79,10 @@ fn addresses_are_added_and_removed() {
             assert!(shown.contains(label), "{shown}");
         }
         let shown = ip_says("-6 addr show dev v0");
-        assert!(shown.contains("fe80::7/64 scope link nodad") && shown.contains("2001:db8::7/64 scope global nodad"), "{shown}");
+        assert!(
+            shown.contains("fe80::7/64 scope link nodad") && shown.contains("2001:db8::7/64 scope global nodad"),
+            "{shown}"
+        );
         for (address, prefix) in [("192.168.7.2", 24), ("192.168.7.1", 24), ("fe80::7", 64), ("2001:db8::7", 64)] {
             let spec = spec(v0, address, prefix, "");
             assert!(rtnl.remove_address(&spec).unwrap(), "{address}");
@@ -106,7 +109,8 @@ fn many_addresses() {
     in_namespace(|| {
         let v0 = veth();
         let mut rtnl = Rtnl::open().unwrap();
-        let add = |rtnl: &mut Rtnl, n: u32| rtnl.add_address(&spec(v0, &format!("10.{}.{}.1", n / 250, n % 250), 32, ""));
+        let add =
+            |rtnl: &mut Rtnl, n: u32| rtnl.add_address(&spec(v0, &format!("10.{}.{}.1", n / 250, n % 250), 32, ""));
         (0..500).for_each(|n| add(&mut rtnl, n).unwrap());
         assert_eq!(addresses(&mut rtnl, v0).len(), 500);
         (500..530).for_each(|n| add(&mut rtnl, n).unwrap());

@@ -17,13 +17,12 @@ struct Heard {
 
 fn hear(s: &VrrpSocket) -> Heard {
     let mut buffer = [0xa5; RECEIVE_BUFFER];
-    let r = eventually("a message", || {
+    eventually("a message", || {
         let r = s.recv(&mut buffer).unwrap()?;
         let payload = Vec::from_slice(r.payload).unwrap();
         assert_eq!(r.ifindex, s.ifindex());
         Some(Heard { source: r.source, destination: r.destination, ttl: r.ttl, payload })
-    });
-    r
+    })
 }
 
 fn addr(s: &str) -> IpAddr {
@@ -190,7 +189,18 @@ fn other_interface() {
             assert_eq!(hear(&b).payload[3], 1);
             assert!(loopback.recv(&mut [0; 128]).unwrap().is_none());
         }
-        assert!(VrrpSocket::open(Family::V4, 9999).is_err());
+        for family in BOTH {
+            assert!(VrrpSocket::open(family, 9999).is_err());
+        }
+        // As before Linux 5.1.
+        let (a, b, at_a, at_b, _) = pair(&net, Family::V4);
+        net.enter_b();
+        bind_by_name(b.as_fd(), 1).unwrap();
+        a.send(at_a, at_b, &message(51, 1)).unwrap();
+        bind_by_name(b.as_fd(), net.vb).unwrap();
+        a.send(at_a, at_b, &message(51, 2)).unwrap();
+        assert_eq!(hear(&b).payload[3], 2);
+        assert!(bind_by_name(b.as_fd(), 9999).is_err());
     });
 }
 

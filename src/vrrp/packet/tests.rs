@@ -104,7 +104,7 @@ fn every_bit_flip() {
                 continue; // the router compares it with the instance's
             }
             let got = p.checksum(src, dst);
-            assert!(!(form.plain && got.plain) && !(form.pseudo && got.pseudo), "bit {bit} of {text}");
+            assert!(!(form.plain && got.plain || form.pseudo && got.pseudo), "bit {bit} of {text}");
         }
     }
 }

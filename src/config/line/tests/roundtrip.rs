@@ -156,8 +156,11 @@ fn family_inferred() {
     }
 }
 
+/// An instance, its name and interface, its addresses with device and label, its peers.
+type Meaning = (Instance, [String; 2], Vec<(Address, [String; 2])>, Vec<Peer>);
+
 /// Strings by their text, for two configurations with pools of their own.
-fn meaning(c: &Config, i: &Instance) -> (Instance, Vec<String>, Vec<(Address, String, String)>, Vec<Peer>) {
+fn meaning(c: &Config, i: &Instance) -> Meaning {
     let plain = Instance {
         name: StrId::default(),
         interface: StrId::default(),
@@ -167,9 +170,9 @@ fn meaning(c: &Config, i: &Instance) -> (Instance, Vec<String>, Vec<(Address, St
     };
     let addresses = c.addresses_of(i).iter().map(|a| {
         let plain = Address { dev: StrId::default(), label: StrId::default(), ..*a };
-        (plain, c.str(a.dev).into(), c.str(a.label).into())
+        (plain, [c.str(a.dev).into(), c.str(a.label).into()])
     });
-    let names = Vec::from([c.str(i.name).into(), c.str(i.interface).into()]);
+    let names = [c.str(i.name).into(), c.str(i.interface).into()];
     (plain, names, addresses.collect(), c.peers_of(i).into())
 }
 
@@ -212,13 +215,16 @@ fn length() -> impl Strategy<Value = Micros> {
     .prop_map(Micros)
 }
 
+/// IPv6 or not, prefix length, device, scope, label, excluded.
+type AddressPlan = (bool, u8, Option<String>, Option<u8>, Option<String>, bool);
+
 /// An instance: whatever a valid one may have.
 #[derive(Clone, Debug)]
 struct Plan {
     v6: bool,
     v2: bool,
     unicast: bool,
-    addresses: Vec<(bool, u8, Option<String>, Option<u8>, Option<String>, bool)>,
+    addresses: Vec<AddressPlan>,
     interface: String,
     name: String,
     advert: u16,

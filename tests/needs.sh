@@ -1,0 +1,55 @@
+# Sourced by the scripts that need root, namespaces and packages.
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+# have COMMAND: whether it is on the path or in an sbin directory.
+have() {
+    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || [ -x "/usr/lib/frr/$1" ]
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || fail "This builds network namespaces and needs root: run it as root."
+}
+
+need_cargo() {
+    have cargo || fail "This needs a Rust toolchain: cargo is not on the path (https://rustup.rs)."
+}
+
+# need COMMAND=PACKAGE …: installs the packages whose command is missing. A policy-rc.d keeps the
+# packages from starting system services, where there is none already.
+need() {
+    missing=
+    for pair in "$@"; do
+        have "${pair%%=*}" || missing="$missing ${pair#*=}"
+    done
+    [ -n "$missing" ] || return 0
+    have apt-get || fail "Missing:$missing, and there is no apt-get to install them with."
+    echo "Installing:$missing"
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        policy=
+    else
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >/dev/null 2>&1 || true
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null && installed=yes || installed=
+    [ -z "$policy" ] || rm -f "$policy"
+    [ -n "$installed" ] || fail "apt-get could not install:$missing"
+}
+
+need_namespaces() {
+    probe="pv$$-try"
+    if ip netns add "$probe" 2>/dev/null && ip -n "$probe" link add probe type veth peer name eborp 2>/dev/null &&
+        ip -n "$probe" link add br0 type bridge 2>/dev/null; then
+        ip netns del "$probe"
+    else
+        ip netns del "$probe" 2>/dev/null || true
+        fail "This machine forbids network namespaces, veth pairs or bridges, and routers are set up in them here."
+    fi
+}

@@ -1,0 +1,149 @@
+//! One host: its kernel, its clock, and the process that runs the router.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use picovrrp::router::event::Shown;
+use picovrrp::vrrp::election::State;
+use picovrrp::vrrp::timing::Instant;
+
+use crate::kernel::{By, Kernel};
+use crate::network::Packet;
+use crate::node::Node;
+use crate::setup::{LAN, Setup};
+
+/// What waits for a process that is paused.
+pub enum Inbound {
+    Packet(Rc<Packet>),
+    Netlink,
+}
+
+/// What an outsider has seen of the present process.
+pub struct Seen {
+    pub shown: Shown,
+    /// Addresses of an earlier process may still stand.
+    pub stale: bool,
+    /// It has sent priority 0.
+    pub left: bool,
+    /// As Backup: since when it has heard nobody (its own clock).
+    pub silent_since: Instant,
+    /// When it sent adverts, and when it became Active.
+    pub sends: VecDeque<u64>,
+    pub entries: VecDeque<u64>,
+    /// Addresses that the kernel refused to add since the last advert.
+    pub failed: Vec<IpAddr>,
+}
+
+impl Seen {
+    pub fn new(stale: bool, now: Instant) -> Seen {
+        Seen {
+            shown: Shown::Init,
+            stale,
+            left: false,
+            silent_since: now,
+            sends: VecDeque::new(),
+            entries: VecDeque::new(),
+            failed: Vec::new(),
+        }
+    }
+}
+
+pub struct Host {
+    pub setup: Setup,
+    pub kernel: Kernel,
+    /// `None` while no process runs.
+    pub node: Option<Box<dyn Node>>,
+    pub paused: bool,
+    pub inbox: Vec<Inbound>,
+    /// The interface indices that the process knows.
+    pub told: [u32; 2],
+    /// Notifications of the kernel on their way.
+    pub netlink: u32,
+    /// The interface whose state is just being told.
+    pub telling: Option<usize>,
+    /// So many additions of addresses will fail.
+    pub fail_adds: u8,
+    pub epoch: u64,
+    /// The clock's error in millionths.
+    pub ppm: i64,
+    pub armed: Option<Instant>,
+    /// Timers of another generation are void.
+    pub generation: u64,
+    pub seen: Seen,
+}
+
+impl Host {
+    pub fn new(setup: Setup, kernel: Kernel, epoch: u64, ppm: i64) -> Host {
+        Host {
+            setup,
+            kernel,
+            node: None,
+            paused: false,
+            inbox: Vec::new(),
+            told: [0; 2],
+            netlink: 0,
+            telling: None,
+            fail_adds: 0,
+            epoch,
+            ppm,
+            armed: None,
+            generation: 0,
+            seen: Seen::new(false, Instant(0)),
+        }
+    }
+
+    /// What the host's clock shows at the world's moment `t`.
+    pub fn local(&self, t: u64) -> Instant {
+        Instant(self.epoch + t * (1_000_000 + self.ppm) as u64 / 1_000_000)
+    }
+
+    /// The world's moment at which the host's clock first shows `local`.
+    pub fn global(&self, local: Instant) -> u64 {
+        let rate = (1_000_000 + self.ppm) as u64;
+        let mut t = local.0.saturating_sub(self.epoch) * 1_000_000 / rate;
+        while self.local(t) < local {
+            t += 1;
+        }
+        t
+    }
+
+    pub fn state(&self) -> State {
+        self.node.as_ref().map_or(State::Initialize, |n| n.state())
+    }
+
+    /// Whether the process knows how things stand in the kernel.
+    pub fn informed(&self) -> bool {
+        self.netlink == 0 && self.telling.is_none()
+    }
+
+    pub fn is_active(&self) -> bool {
+        matches!(self.state(), State::Active { .. })
+    }
+
+    /// Whether it takes part in the election: it is to be in Backup or Active when all is quiet.
+    pub fn eligible(&self) -> bool {
+        let lan = &self.kernel.ifaces[LAN];
+        self.node.is_some() && !self.paused && !self.seen.left && lan.ifindex != 0 && lan.up && self.source().is_some()
+    }
+
+    /// The address that it sends from: the first that is not a virtual one; an owner's may be.
+    pub fn source(&self) -> Option<IpAddr> {
+        if let Some((ip, _)) = &self.setup.unicast {
+            return Some(*ip);
+        }
+        let of_system = || {
+            let all = self.kernel.ifaces[LAN].addresses.iter();
+            all.filter(|a| a.2 == By::System && a.0.is_ipv4() == self.setup.group().is_ipv4()).map(|a| a.0)
+        };
+        let is_vip = |ip: &IpAddr| self.setup.vips.iter().any(|v| v.ip == *ip);
+        of_system().find(|ip| !is_vip(ip)).or_else(|| of_system().next())
+    }
+
+    /// Whether the first virtual address stands on its interface, and the interface serves.
+    pub fn serves(&self) -> bool {
+        let vip = &self.setup.vips[0];
+        let iface = &self.kernel.ifaces[vip.dev];
+        iface.up && iface.has(vip.ip).is_some()
+    }
+}

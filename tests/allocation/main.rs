@@ -1,5 +1,8 @@
 //! Nothing is allocated for an advert: by the router alone, and by the whole daemon.
 
+// Test code all of it.
+#![allow(clippy::unwrap_used)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

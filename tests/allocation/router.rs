@@ -73,7 +73,7 @@ fn none_for_an_advert() {
     let (higher, lower) = (leak(higher), leak(lower));
 
     begin();
-    drop(Box::new(0u64));
+    drop(std::hint::black_box(Box::new(0u64)));
     assert_eq!(end(), Some(1), "the counter counts");
     begin();
     for _ in 0..ADVERTS {

@@ -296,8 +296,15 @@ impl Core {
         })
     }
 
-    /// Tells all links; those that are gone too.
+    /// Tells all links; those that are gone too. Where one is gone another may have its name, which
+    /// could not be bound while the first was: all are told again.
     fn read_links(&mut self, now: Instant) -> io::Result<()> {
+        while self.read_links_once(now)? {}
+        Ok(())
+    }
+
+    /// Returns whether any was gone.
+    fn read_links_once(&mut self, now: Instant) -> io::Result<bool> {
         let mut there: Vec<u32, MAX_LINKS> = Vec::new();
         let (router, io) = (&mut self.router, &mut self.io);
         // A socket of its own: what the router does with a link may need the other. This is rare.
@@ -305,16 +312,19 @@ impl Core {
         rtnl.links(|info| {
             if router.concerns(info.ifindex, info.name) {
                 router.handle(Event::Link(info), now, io);
-                // As many as the router can be bound to.
-                let _ = there.push(info.ifindex);
+                // A dump that began anew tells links again.
+                if !there.contains(&info.ifindex) {
+                    // As many as the router can be bound to.
+                    let _ = there.push(info.ifindex);
+                }
             }
         })?;
         let gone: Vec<u32, MAX_LINKS> = self.router.interfaces().filter(|i| !there.contains(i)).collect();
-        for ifindex in gone {
-            self.handle(Event::LinkGone { ifindex }, now);
+        for ifindex in &gone {
+            self.handle(Event::LinkGone { ifindex: *ifindex }, now);
         }
         self.settle(now);
-        Ok(())
+        Ok(!gone.is_empty())
     }
 
     fn read_all_addresses(&mut self, now: Instant) {

@@ -252,7 +252,13 @@ impl Core {
         if let Err(e) = ownership::write(&self.run_dir, &self.router) {
             log::warn!("{}: cannot note which addresses are ours: {e}", self.run_dir.path().display());
         }
-        self.io.recorded.fill(true);
+        // An address of somebody else's is not in it: should it become ours, it is written first.
+        self.io.recorded.fill(false);
+        for (_, spec) in self.router.own_addresses() {
+            if let Some(recorded) = self.io.recorded.get_mut(spec.id.0 as usize) {
+                *recorded = true;
+            }
+        }
     }
 
     fn start(&mut self) -> io::Result<()> {

@@ -26,7 +26,7 @@ use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter, Verdict};
 use crate::sys::tasks::Driver;
-use crate::sys::vrrp_socket::RECEIVE_BUFFER;
+use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -478,7 +478,11 @@ impl Core {
         }
         if due_by(&self.router, now) {
             for at in 0..io_actions::MAX_SOCKETS {
-                while self.receive(at, buffer, now) {}
+                // What is beyond a full queue came after we began: a flood does not hold us.
+                let mut room = vrrp_socket::MAX_QUEUED;
+                while room > 0 && self.receive(at, buffer, now) {
+                    room -= 1;
+                }
             }
             self.handle(Event::Timeout { drained: true }, now);
         }

@@ -428,7 +428,7 @@ impl Core {
             lines.lines().for_each(|l| log::error!("{l}"));
             log::error!("reload refused, the running configuration stays");
             let first = lines.lines().find(|l| !l.contains(": warning: ")).unwrap_or("");
-            return Err(first.chars().take(300).collect());
+            return Err(first.to_owned());
         }
         lines.lines().for_each(|l| log::warn!("{l}"));
         syslog::set_level(config.log_level);

@@ -194,6 +194,8 @@ impl Daemon {
             log::warn!("{}: {e}", core.run_dir.path().display());
         }
         let _ = core.run_dir.remove(crate::sys::control_socket::NAME);
+        // The number may be another process's soon.
+        let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
     }
 }

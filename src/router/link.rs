@@ -6,13 +6,10 @@ use heapless::Vec;
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::{Action, Actions, Router, group_of, spec};
-use crate::config::model::{Family, StrId};
+use crate::config::model::{Family, MAX_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::Instant;
-
-/// Multicast groups on one interface and family.
-const MAX_GROUPS: usize = 8;
 
 /// An interface that the configuration names.
 #[derive(Clone, Copy, Debug)]

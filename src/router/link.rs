@@ -155,6 +155,10 @@ impl Router {
         for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
             (vip.installed, vip.foreign) = (false, false);
         }
+        // A configured source too, which is looked for when the interface is back.
+        for i in self.instances_on(at) {
+            self.slots[i].source = None;
+        }
         self.rebuild_index();
         self.rebind(ifindex, out);
         self.evaluate_on(at, now, out);
@@ -310,5 +314,34 @@ impl Router {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{diagnostics::Diagnostics, line, model::Config};
+    use crate::router::Event;
+
+    /// Input: an interface goes and comes back up at once, its addresses told later. Output: nobody
+    /// speaks from the configured source before the interface has it again.
+    #[test]
+    fn configured_source_of_an_interface_that_was_gone() {
+        let (mut config, mut found) = (Box::new(Config::default()), Diagnostics::new());
+        let mut text = &b"instance lan on eth0 vrid 1 priority 255 source 192.0.2.1 address 192.0.2.254/24"[..];
+        line::parse(&mut text, &mut config, &mut found).unwrap();
+        let (mut router, now) = (Router::new(config), Instant(1_000_000));
+        let mut adverts = 0;
+        let mut out = |a: Action<'_>| adverts += matches!(a, Action::SendAdvert { .. }) as u32;
+        let own = LinkAddress { ip: [192, 0, 2, 1].into(), prefix: 24, secondary: false, tentative: false };
+        let link = |ifindex| Event::Link(LinkInfo { ifindex, name: "eth0", up: true, mac: [2; 6], mtu: 1500 });
+        router.handle(link(1), now, &mut out);
+        router.handle(Event::Addresses { ifindex: 1, list: &[own] }, now, &mut out);
+        router.handle(Event::Start, now, &mut out);
+        router.handle(Event::LinkGone { ifindex: 1 }, now, &mut out);
+        router.handle(link(2), now, &mut out);
+        assert_eq!(router.election_state(0), Some(State::Initialize));
+        router.handle(Event::Addresses { ifindex: 2, list: &[own] }, now, &mut out);
+        assert_eq!(adverts, 2);
     }
 }

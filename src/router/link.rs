@@ -292,6 +292,11 @@ impl Router {
         match (self.phase, fault) {
             (super::Phase::Running, None) if !running => {
                 let p = self.parameters(i);
+                if self.slots[i].shown == Shown::Fault {
+                    // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
+                    let ifindex = self.links[self.slots[i].link as usize].ifindex;
+                    out.act(Action::Rebind { ifindex, family: self.config.instances[i].family });
+                }
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);

@@ -6,7 +6,7 @@ use ufmt::{uWrite, uwrite};
 
 use super::assemble::{Assembler, Slot, infer_family};
 use super::diagnostics::Pos;
-use super::model::{Address, ChecksumForm, Config, Family, MAX_LINKS, Preempt, Start, StrId};
+use super::model::{Address, ChecksumForm, Config, Family, MAX_GROUPS, MAX_LINKS, Preempt, Start, StrId};
 use crate::text::{Duration, Ip, Text, Written};
 use crate::vrrp::timing::{Centis, Version};
 
@@ -58,6 +58,7 @@ impl Assembler<'_> {
         self.check_uniqueness();
         self.check_unicast();
         self.settle_group();
+        self.check_groups();
         self.check_version();
         self.settle_start();
         self.check_tracks();
@@ -305,6 +306,28 @@ impl Assembler<'_> {
                 let at = self.place(slot);
                 self.odd(at, &mut |t| t.write_str("is unicast: its multicast group is not used"));
             }
+        }
+    }
+
+    /// Multicast groups on the draft's interface, with those of the instances before it.
+    fn check_groups(&mut self) {
+        let mine = self.draft.values;
+        let mut groups: heapless::Vec<Option<IpAddr>, MAX_GROUPS> = heapless::Vec::new();
+        let on = (mine.interface, mine.family);
+        let before = self.config.instances.iter();
+        for i in before.filter(|i| (i.interface, i.family) == on && i.unicast.is_none()) {
+            if !groups.contains(&i.group) {
+                // Those before it were checked.
+                let _ = groups.push(i.group);
+            }
+        }
+        if mine.unicast.is_none() && groups.is_full() && !groups.contains(&mine.group) {
+            let at = self.place(if mine.family == Family::V4 { Slot::Group4 } else { Slot::Group6 });
+            let interface = self.config.strings.get(mine.interface);
+            self.diag.error(at, &mut |t| {
+                uwrite!(t, "more than {} multicast groups on {} (MAX_GROUPS)", MAX_GROUPS, interface)?;
+                t.write_str(": virtual routers with different VRIDs may share one")
+            });
         }
     }
 

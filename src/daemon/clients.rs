@@ -67,7 +67,7 @@ impl Client<'_> {
                 let refused = core.borrow_mut().reload(clock::now());
                 match &refused {
                     Ok(()) => self.send(&Reply::End).await?,
-                    Err(why) => self.send(&Reply::Refused(why)).await?,
+                    Err(why) => self.send(&Reply::Refused(fitting(why))).await?,
                 }
             }
             Err(Bad::Version(_)) => self.send(&Reply::Refused("the daemon is of another version")).await?,
@@ -138,6 +138,15 @@ impl Client<'_> {
     }
 }
 
+/// As much of `why` as a frame holds.
+fn fitting(why: &str) -> &str {
+    let mut n = why.len().min(MAX_FRAME - 16);
+    while !why.is_char_boundary(n) {
+        n -= 1;
+    }
+    &why[..n]
+}
+
 fn instance_frame(core: &Core, i: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
     let v = core.router.view(i)?;
     let status = InstanceStatus {
@@ -182,4 +191,19 @@ fn track_frame(core: &Core, i: usize, t: usize, buffer: &mut [u8; MAX_FRAME]) ->
     let (name, track, up) = core.router.tracks(i).nth(t)?;
     let status = TrackStatus { name, up, weight: track.weight, reverse: track.reverse };
     control::encode(buffer, &Reply::Track(status)).map(<[u8]>::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A refusal of any length fits, cut at a character's boundary.
+    #[test]
+    fn refusals_fit() {
+        for why in ["short".to_owned(), "x".repeat(2000), "\u{e4}".repeat(2000), "x\u{20ac}".repeat(2000)] {
+            let mut buffer = [0; MAX_FRAME];
+            assert!(why.starts_with(fitting(&why)) && (why.len() < 400 || fitting(&why).len() > 400));
+            assert!(control::encode(&mut buffer, &Reply::Refused(fitting(&why))).is_some());
+        }
+    }
 }

@@ -27,7 +27,7 @@ use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter, Verdict};
 use crate::sys::tasks::Driver;
-use crate::sys::vrrp_socket::RECEIVE_BUFFER;
+use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -197,6 +197,8 @@ impl Daemon {
             log::warn!("{}: {e}", core.run_dir.path().display());
         }
         let _ = core.run_dir.remove(crate::sys::control_socket::NAME);
+        // The number may be another process's soon.
+        let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
     }
 }
@@ -255,7 +257,13 @@ impl Core {
         if let Err(e) = ownership::write(&self.run_dir, &self.router) {
             log::warn!("{}: cannot note which addresses are ours: {e}", self.run_dir.path().display());
         }
-        self.io.recorded.fill(true);
+        // An address of somebody else's is not in it: should it become ours, it is written first.
+        self.io.recorded.fill(false);
+        for (_, spec) in self.router.own_addresses() {
+            if let Some(recorded) = self.io.recorded.get_mut(spec.id.0 as usize) {
+                *recorded = true;
+            }
+        }
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -299,8 +307,15 @@ impl Core {
         })
     }
 
-    /// Tells all links; those that are gone too.
+    /// Tells all links; those that are gone too. Where one is gone another may have its name, which
+    /// could not be bound while the first was: all are told again.
     fn read_links(&mut self, now: Instant) -> io::Result<()> {
+        while self.read_links_once(now)? {}
+        Ok(())
+    }
+
+    /// Returns whether any was gone.
+    fn read_links_once(&mut self, now: Instant) -> io::Result<bool> {
         let mut there: Vec<u32, MAX_LINKS> = Vec::new();
         let (router, io) = (&mut self.router, &mut self.io);
         // A socket of its own: what the router does with a link may need the other. This is rare.
@@ -308,16 +323,19 @@ impl Core {
         rtnl.links(|info| {
             if router.concerns(info.ifindex, info.name) {
                 router.handle(Event::Link(info), now, io);
-                // As many as the router can be bound to.
-                let _ = there.push(info.ifindex);
+                // A dump that began anew tells links again.
+                if !there.contains(&info.ifindex) {
+                    // As many as the router can be bound to.
+                    let _ = there.push(info.ifindex);
+                }
             }
         })?;
         let gone: Vec<u32, MAX_LINKS> = self.router.interfaces().filter(|i| !there.contains(i)).collect();
-        for ifindex in gone {
-            self.handle(Event::LinkGone { ifindex }, now);
+        for ifindex in &gone {
+            self.handle(Event::LinkGone { ifindex: *ifindex }, now);
         }
         self.settle(now);
-        Ok(())
+        Ok(!gone.is_empty())
     }
 
     fn read_all_addresses(&mut self, now: Instant) {
@@ -415,7 +433,7 @@ impl Core {
             lines.lines().for_each(|l| log::error!("{l}"));
             log::error!("reload refused, the running configuration stays");
             let first = lines.lines().find(|l| !l.contains(": warning: ")).unwrap_or("");
-            return Err(first.chars().take(300).collect());
+            return Err(first.to_owned());
         }
         lines.lines().for_each(|l| log::warn!("{l}"));
         syslog::set_level(config.log_level);
@@ -465,7 +483,11 @@ impl Core {
         }
         if due_by(&self.router, now) {
             for at in 0..io_actions::MAX_SOCKETS {
-                while self.receive(at, buffer, now) {}
+                // What is beyond a full queue came after we began: a flood does not hold us.
+                let mut room = vrrp_socket::MAX_QUEUED;
+                while room > 0 && self.receive(at, buffer, now) {
+                    room -= 1;
+                }
             }
             self.handle(Event::Timeout { drained: true }, now);
         }

@@ -34,6 +34,13 @@ impl Announce {
         }
     }
 
+    /// Another configuration while Active: the refresh comes in the new rhythm, or no more.
+    pub(super) fn change(&mut self, garp: &Garp, now: Instant) {
+        let latest = now + garp.refresh;
+        self.refresh = (garp.refresh > Micros::ZERO).then(|| self.refresh.map_or(latest, |t| t.min(latest)));
+        self.second = self.second.filter(|_| garp.delay > Micros::ZERO);
+    }
+
     /// No more: not Active any longer.
     pub(super) fn stop(&mut self) {
         *self = Announce::default();
@@ -94,6 +101,26 @@ mod tests {
     fn refresh() {
         let garp = Garp { delay: Micros::ZERO, repeat: 1, refresh: Micros::from_secs(10), refresh_repeat: 2 };
         assert_eq!(run(garp, 25_000), [0, 10_000, 10_020, 20_000, 20_020]);
+    }
+
+    /// The refresh is taken away, comes back, and gets shorter: each takes effect at once.
+    #[test]
+    fn change() {
+        let garp =
+            |refresh| Garp { delay: Micros::ZERO, repeat: 1, refresh: Micros::from_secs(refresh), refresh_repeat: 1 };
+        let (mut a, t) = (Announce::default(), |s: u64| Instant(s * 1_000_000));
+        a.start(&garp(10), t(0));
+        assert!(a.round_due(&garp(10), t(0)));
+        a.change(&garp(0), t(1));
+        assert_eq!(a.deadline(), None);
+        a.change(&garp(30), t(2));
+        assert_eq!(a.deadline(), Some(t(32)));
+        a.change(&garp(5), t(3));
+        assert_eq!(a.deadline(), Some(t(8)));
+        a.change(&garp(60), t(4));
+        assert_eq!(a.deadline(), Some(t(8)), "not put off by a reload");
+        assert!(a.round_due(&garp(60), t(8)));
+        assert_eq!(a.deadline(), Some(t(68)));
     }
 
     #[test]

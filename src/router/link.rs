@@ -6,13 +6,10 @@ use heapless::Vec;
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::{Action, Actions, Router, group_of, spec};
-use crate::config::model::{Family, MAX_INSTANCES, StrId};
+use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::Instant;
-
-/// Multicast groups on one interface and family.
-const MAX_GROUPS: usize = 8;
 
 /// An interface that the configuration names.
 #[derive(Clone, Copy, Debug)]
@@ -303,6 +300,11 @@ impl Router {
         match (self.phase, fault) {
             (super::Phase::Running, None) if !running => {
                 let p = self.parameters(i);
+                if self.slots[i].shown == Shown::Fault {
+                    // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
+                    let ifindex = self.links[self.slots[i].link as usize].ifindex;
+                    out.act(Action::Rebind { ifindex, family: self.config.instances[i].family });
+                }
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);
@@ -333,5 +335,34 @@ impl Router {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{diagnostics::Diagnostics, line, model::Config};
+    use crate::router::Event;
+
+    /// Input: an interface goes and comes back up at once, its addresses told later. Output: nobody
+    /// speaks from the configured source before the interface has it again.
+    #[test]
+    fn configured_source_of_an_interface_that_was_gone() {
+        let (mut config, mut found) = (Box::new(Config::default()), Diagnostics::new());
+        let mut text = &b"instance lan on eth0 vrid 1 priority 255 source 192.0.2.1 address 192.0.2.254/24"[..];
+        line::parse(&mut text, &mut config, &mut found).unwrap();
+        let (mut router, now) = (Router::new(config), Instant(1_000_000));
+        let mut adverts = 0;
+        let mut out = |a: Action<'_>| adverts += matches!(a, Action::SendAdvert { .. }) as u32;
+        let own = LinkAddress { ip: [192, 0, 2, 1].into(), prefix: 24, secondary: false, tentative: false };
+        let link = |ifindex| Event::Link(LinkInfo { ifindex, name: "eth0", up: true, mac: [2; 6], mtu: 1500 });
+        router.handle(link(1), now, &mut out);
+        router.handle(Event::Addresses { ifindex: 1, list: &[own] }, now, &mut out);
+        router.handle(Event::Start, now, &mut out);
+        router.handle(Event::LinkGone { ifindex: 1 }, now, &mut out);
+        router.handle(link(2), now, &mut out);
+        assert_eq!(router.election_state(0), Some(State::Initialize));
+        router.handle(Event::Addresses { ifindex: 2, list: &[own] }, now, &mut out);
+        assert_eq!(adverts, 2);
     }
 }

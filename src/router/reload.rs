@@ -69,10 +69,13 @@ impl Router {
                 None => {}
             }
         }
-        if matches!(self.slots[n].election.state(), State::Active { .. }) && self.install(n, out) {
+        if matches!(self.slots[n].election.state(), State::Active { .. }) {
             let garp = self.config.instances[n].garp;
-            self.slots[n].announce.again(&garp, now);
-            self.announce(n, now, out);
+            self.slots[n].announce.change(&garp, now);
+            if self.install(n, out) {
+                self.slots[n].announce.again(&garp, now);
+                self.announce(n, now, out);
+            }
         }
     }
 }
@@ -82,4 +85,44 @@ fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
     old.str(a.name) == new.str(b.name)
         && old.str(a.interface) == new.str(b.interface)
         && (a.vrid, a.family) == (b.vrid, b.family)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::diagnostics::Diagnostics;
+    use crate::router::event::LinkInfo;
+    use crate::router::{Event, event::LinkAddress};
+    use crate::vrrp::timing::Micros;
+
+    fn config(text: &str) -> Box<Config> {
+        let (mut config, mut found) = (Box::new(Config::default()), Diagnostics::new());
+        crate::config::line::parse(&mut text.as_bytes(), &mut config, &mut found).unwrap();
+        assert_eq!(found.errors(), 0);
+        config
+    }
+
+    /// Input: an Active router whose reload takes `garp refresh` away. Output: time goes on; no
+    /// announcement is due again and again at the moment of the last.
+    #[test]
+    fn refresh_taken_away() {
+        let lan = "instance lan on eth0 vrid 1 priority 255 address 192.0.2.254/24 garp delay 0s refresh ";
+        let mut router = Router::new(config(&format!("{lan}1s")));
+        let out: &mut dyn Actions = &mut |_: Action<'_>| {};
+        let link = LinkInfo { ifindex: 1, name: "eth0", up: true, mac: [2; 6], mtu: 1500 };
+        let own = LinkAddress { ip: [192, 0, 2, 1].into(), prefix: 24, secondary: false, tentative: false };
+        let start = Instant(1_000_000);
+        router.handle(Event::Link(link), start, out);
+        router.handle(Event::Addresses { ifindex: 1, list: &[own] }, start, out);
+        router.handle(Event::Start, start, out);
+        assert!(matches!(router.election_state(0), Some(State::Active { .. })));
+        router.reload(config(&format!("{lan}0s")), start, out);
+        router.handle(Event::Start, start, out);
+        let mut now = start;
+        for _ in 0..100 {
+            now = router.next_deadline().unwrap().max(now + Micros(1));
+            router.handle(Event::Timeout { drained: true }, now, out);
+            assert!(router.next_deadline().unwrap() > now);
+        }
+    }
 }

@@ -14,7 +14,8 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 const LOCK: &str = "lock";
-const PID: &str = "picovrrp.pid";
+/// The pid file's name in the run directory.
+pub const PID: &str = "picovrrp.pid";
 /// Files and directories that only their owner may touch.
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 

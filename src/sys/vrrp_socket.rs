@@ -30,10 +30,14 @@ const TTL: u8 = 255;
 const TOS: u8 = 0xC0;
 /// Bytes that may queue: some hundred adverts.
 const QUEUE: usize = 256 * 1024;
+/// Packets that can wait in a socket, at most: each takes more of the queue, which the kernel
+/// doubles for its own use, than this.
+pub const MAX_QUEUED: usize = 2 * QUEUE / 256;
 /// Groups that one socket can join; the kernel's own default limit is 20.
 pub const MAX_GROUPS: usize = 16;
-/// Packets that one call skips at most, so that a flood of rubbish does not hold us.
-const SKIPS: usize = 32;
+/// Packets that one call skips at most, so that a flood of rubbish does not hold us: what is behind
+/// a queue full of it came after we began.
+const SKIPS: usize = MAX_QUEUED;
 /// The shortest IPv4 header.
 const IPV4_HEADER: usize = 20;
 

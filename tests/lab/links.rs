@@ -177,3 +177,18 @@ fn the_source_follows_the_interfaces_address_and_is_never_a_virtual_one() {
     assert_eq!(lab.wire().count(changed, |s| s.advert().is_some_and(|a| a.source == VIP4)), 0);
     a.wait_has(VIP4, SOON);
 }
+
+#[test]
+fn a_router_whose_interface_had_no_ipv6_hears_the_other_when_it_has() {
+    let (lab, a, b, _client) = Lab::trio();
+    let _two = Picovrrp::start_until(&b, &V3_IPV6.config("priority 200"), "MASTER");
+    // Below 1280 the kernel has no IPv6 there, and takes no membership of a group.
+    a.ns().ip("link set eth0 mtu 1200");
+    let mut one = Picovrrp::start_until(&a, &V3_IPV6.config("priority 150"), "FAULT");
+    let start = Instant::now();
+    a.ns().ip("link set eth0 mtu 1500");
+    a.ns().ip("addr replace fe80::1/64 dev eth0 nodad");
+    one.wait_state("BACKUP", SOON);
+    lab.wire().wait_many("adverts of b", 8, Instant::now(), SOON, |s| s.is_claim_of("b"));
+    assert_eq!(lab.wire().count(start, |s| s.is_claim_of("a")), 0, "a does not hear b");
+}

@@ -175,3 +175,18 @@ fn a_stop_leaves_nothing_behind() {
     observe(V3.interval);
     assert!(again.process.running());
 }
+
+#[test]
+fn a_foreign_address_that_became_ours_is_ours_after_a_kill_too() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    a.ns().ip("addr add 192.0.2.254/24 dev eth0");
+    let mut one = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
+    // Whoever put it there takes it off: the Active puts its own there.
+    a.ns().ip("addr del 192.0.2.254/24 dev eth0");
+    a.wait_has(VIP4, SOON);
+    one.process.kill();
+    let mut again = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
+    again.terminate();
+    wait_until("the daemon ends", SOON, || !again.process.running());
+    assert!(!a.has(VIP4), "the daemon's own address stayed:\n{}", again.process.log());
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Lab, Picovrrp, SOON, Two, V2, V3, V3_IPV6};
+use crate::support::{Lab, Picovrrp, SOON, Two, V2, V3, V3_IPV6, wait_until};
 
 /// Every key of DESIGN's `status --json`, with the kind of its value.
 fn has_shape(value: &Value, path: &str, is: fn(&Value) -> bool) {
@@ -143,4 +143,15 @@ fn a_silent_client_of_the_control_socket_holds_nothing_up() {
     }
     drop(_silent);
     crate::support::wait_until("status answers", SOON, || t.one.status().is_some());
+}
+
+#[test]
+fn an_orderly_stop_leaves_no_pid_file() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    let mut one = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
+    let file = a.dir().join("run/picovrrp.pid");
+    assert_eq!(fs::read_to_string(&file).expect("the pid file").trim(), one.process.pid().to_string());
+    one.terminate();
+    wait_until("the daemon ends", SOON, || !one.process.running());
+    assert!(!file.exists());
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::support::process::Signal;
-use crate::support::{SOON, Two, V2, V3, VIP4};
+use crate::support::{Lab, Picovrrp, SOON, Two, V2, V3, VIP4};
 
 #[test]
 fn a_stalled_backup_reads_what_it_missed_before_it_fires_its_timer() {
@@ -51,4 +51,22 @@ fn a_stalled_active_that_was_outvoted_yields_as_soon_as_it_goes_on() {
     // The advert that was due when it was stalled may still go out; then it reads what waited for it.
     let spoke = t.lab.wire().count(resumed, |s| s.is_claim_of("a"));
     assert!(spoke <= 1, "b's adverts were waiting in a's socket, and a spoke {spoke} times before it read them");
+}
+
+#[test]
+fn an_interface_recreated_while_notices_were_lost_is_found_again() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    let mut one = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
+    one.process.signal(Signal::STOP);
+    // More changes than the kernel keeps for a socket that nobody reads.
+    let changes: String = (0..1500).map(|_| "addr add 10.1.1.1/32 dev lo\naddr del 10.1.1.1/32 dev lo\n").collect();
+    let batch = a.dir().join("changes");
+    std::fs::write(&batch, changes).expect("the lab's directory can be written to");
+    a.ns().ip(&format!("-batch {}", batch.display()));
+    a.delete_interface();
+    a.create_interface();
+    assert!(!a.has(VIP4));
+    one.process.signal(Signal::CONT);
+    a.wait_has(VIP4, SOON);
+    one.wait_state("MASTER", SOON);
 }

@@ -15,6 +15,10 @@ const QUEUE: usize = 512 * 1024;
 /// Datagrams that one call reads at most; the rest keeps the descriptor readable.
 const BATCH: usize = 256;
 
+/// Datagrams that are thrown away after an overrun: more than the queue can hold, so that only what
+/// came during the call can be left.
+const DRAIN: usize = 8 * 1024;
+
 /// What changed.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'a> {
@@ -62,6 +66,9 @@ impl Monitor {
     }
 
     /// Calls `f` with every change that is waiting.
+    ///
+    /// After an overrun the kernel drops every change until the queue is empty, without another word,
+    /// and what waits in it is older than a dump made now: it is thrown away before `f` is told.
     pub fn recv(&mut self, mut f: impl FnMut(Notice<'_>)) -> io::Result<()> {
         for _ in 0..BATCH {
             match self.socket.receive(&mut self.buffer)? {
@@ -70,8 +77,21 @@ impl Monitor {
                         f(notice);
                     }
                 }),
-                Reception::Truncated | Reception::Overrun => f(Notice::Overrun),
+                Reception::Truncated | Reception::Overrun => {
+                    self.drain()?;
+                    f(Notice::Overrun);
+                    break;
+                }
                 Reception::Empty => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        for _ in 0..DRAIN {
+            if let Reception::Empty = self.socket.receive(&mut self.buffer)? {
+                break;
             }
         }
         Ok(())

@@ -235,6 +235,26 @@ fn overrun_is_told() {
     });
 }
 
+/// Input: an overrun with far more waiting than one call reads. Output: nothing but the overrun is
+/// told, and what changes after it is: the kernel drops all until the queue is empty.
+#[test]
+fn overrun_leaves_nothing_old() {
+    in_namespace(|| {
+        let v0 = veth();
+        let mut monitor = Monitor::open().unwrap();
+        let mut rtnl = Rtnl::open().unwrap();
+        for n in 0..3000u32 {
+            let s = spec(v0, "10.1.1.1", 32, "");
+            if n % 2 == 0 { rtnl.add_address(&s).unwrap() } else { assert!(rtnl.remove_address(&s).unwrap()) }
+        }
+        let mut told = Vec::new();
+        monitor.recv(|n| told.push(matches!(n, Notice::Overrun))).unwrap();
+        assert_eq!(told, [true]);
+        ip("addr add 10.2.2.2/32 dev v0");
+        until(&mut monitor, Seen::Address(v0, "10.2.2.2".parse().unwrap(), true));
+    });
+}
+
 /// What another process sends to our port is not the kernel's word.
 #[test]
 fn other_senders_are_ignored() {

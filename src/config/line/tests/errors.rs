@@ -488,3 +488,21 @@ fn limits() {
         )
     );
 }
+
+/// A ninth multicast group on one interface; unicast instances and another interface need none of them.
+#[test]
+fn multicast_groups() {
+    let instance = |i: u32, interface: &str, rest: &str| {
+        format!("instance i{i} on {interface} vrid {i} address 10.0.{i}.1/24 {rest}\n")
+    };
+    let mut text: String = (1..=8).map(|i| instance(i, "eth0", &format!("group4 224.0.1.{i}"))).collect();
+    text += &instance(9, "eth0", "group4 224.0.1.8");
+    text += &instance(10, "eth1", "group4 224.0.1.10");
+    text += &instance(11, "eth0", "unicast 10.0.0.1 peer 10.0.0.2");
+    assert_eq!(read(&text).1, "");
+    text += &instance(12, "eth0", "group4 224.0.1.12");
+    assert_eq!(
+        read(&text).1,
+        "f:12:51: more than 8 multicast groups on eth0 (MAX_GROUPS): virtual routers with different VRIDs may share one\n"
+    );
+}

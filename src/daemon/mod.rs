@@ -387,6 +387,11 @@ impl Core {
         while let Some(ifindex) = self.dirty.pop() {
             self.read_addresses(ifindex, now);
         }
+        // What was somebody else's is ours to put on now: named in good time, so that becoming Active
+        // need not wait for it.
+        let recorded = &self.io.recorded;
+        let named = |(_, spec): (&str, AddressSpec<'_>)| recorded.get(spec.id.0 as usize) == Some(&true);
+        self.ownership_changed |= !self.router.own_addresses().all(named);
         self.settle(now);
     }
 

@@ -190,3 +190,15 @@ fn a_foreign_address_that_became_ours_is_ours_after_a_kill_too() {
     wait_until("the daemon ends", SOON, || !again.process.running());
     assert!(!a.has(VIP4), "the daemon's own address stayed:\n{}", again.process.log());
 }
+
+#[test]
+fn a_backup_notes_that_a_foreign_address_is_gone() {
+    let (_lab, a, b, _client) = Lab::trio();
+    a.ns().ip("addr add 192.0.2.254/24 dev eth0");
+    let _two = Picovrrp::start_until(&b, &V3.config("priority 200"), "MASTER");
+    let _one = Picovrrp::start_until(&a, &V3.config("priority 150"), "BACKUP");
+    let named = || fs::read(a.dir().join("run/addresses")).is_ok_and(|f| f.windows(4).any(|w| w == b"eth0"));
+    assert!(!named(), "a foreign address is not ours to remove");
+    a.ns().ip("addr del 192.0.2.254/24 dev eth0");
+    wait_until("the address is named before it is needed", SOON, named);
+}

@@ -13,6 +13,7 @@ use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
 use crate::sys::reactor::{Interest, Reactor, Token};
+use crate::sys::sysctl;
 use crate::sys::vrrp_socket::VrrpSocket;
 
 /// One socket for each interface and family.
@@ -53,6 +54,8 @@ pub(super) struct Io {
     pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
     pub(super) notes: Vec<Note, MAX_NOTES>,
     pub(super) lost_notes: u32,
+    /// Interfaces on which a removed IPv4 address no longer takes others along.
+    promoting: Vec<u32, MAX_LINKS>,
 }
 
 impl Io {
@@ -68,6 +71,7 @@ impl Io {
             rebinds: Vec::new(),
             notes: Vec::new(),
             lost_notes: 0,
+            promoting: Vec::new(),
         }
     }
 
@@ -85,8 +89,25 @@ impl Io {
         }
     }
 
+    /// With `promote_secondaries` off, the kernel removes every other address of a subnet along with
+    /// its first, which may be ours: then the user's own addresses would go with it. So it is set on
+    /// interfaces that get an IPv4 address of ours. Where it cannot be, all is as it was.
+    fn keep_secondaries(&mut self, ifindex: u32) {
+        if self.promoting.contains(&ifindex) {
+            return;
+        }
+        if self.promoting.is_full() {
+            self.promoting.clear();
+        }
+        let _ = self.promoting.push(ifindex);
+        let _ = sysctl::promote_secondaries(self.rtnl.as_fd(), ifindex);
+    }
+
     /// Puts an address on its interface.
     pub(super) fn add_address(&mut self, spec: &AddressSpec<'_>) {
+        if spec.ip.is_ipv4() {
+            self.keep_secondaries(spec.ifindex);
+        }
         let outcome = match self.rtnl.add_address(spec) {
             Ok(()) => return,
             Err(AddError::Exists) => Outcome::Exists(spec.id),

@@ -164,7 +164,9 @@ impl Router {
         }
         if other_interval {
             stats.interval_errors += 1;
-            if interval != slot.election.active_adver_interval() {
+            // As Active we do not follow it; the routers agree again when one yields.
+            let follows = matches!(slot.election.state(), State::Backup { .. });
+            if follows && interval != slot.election.active_adver_interval() {
                 out.act(Action::Report(Report::IntervalLearned { instance: id, source, theirs: interval }));
             }
         }
@@ -188,6 +190,9 @@ impl Router {
         if heard.priority == 0 {
             slot.stats.priority_zero_pkts_rcvd += 1;
             slot.last_event = LastEvent::PriorityZero;
+        } else if slot.last_event == LastEvent::PriorityZero {
+            // Another router took over: a later time-out has nothing to do with that farewell.
+            slot.last_event = LastEvent::None;
         }
         let id = InstanceId(i as u8);
         if heard.priority == PRIORITY_OWNER && p.priority == PRIORITY_OWNER {

@@ -21,6 +21,7 @@ pub mod privilege;
 pub mod reactor;
 pub mod signal;
 mod sockopt;
+pub mod sysctl;
 pub mod syslog;
 pub mod tasks;
 #[cfg(test)]

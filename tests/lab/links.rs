@@ -192,3 +192,19 @@ fn a_router_whose_interface_had_no_ipv6_hears_the_other_when_it_has() {
     lab.wire().wait_many("adverts of b", 8, Instant::now(), SOON, |s| s.is_claim_of("b"));
     assert_eq!(lab.wire().count(start, |s| s.is_claim_of("a")), 0, "a does not hear b");
 }
+
+#[test]
+fn the_users_own_addresses_survive_the_removal_of_ours() {
+    // The virtual address is the first of its subnet on `aux`; the user's own comes behind it.
+    let (_lab, a, _b, _client) = Lab::trio();
+    a.create_link("aux", "aux-a");
+    a.ns().sysctl("net.ipv4.conf.aux.promote_secondaries", "0");
+    let config = lan("version 3 advert 20cs priority 150 address 10.0.0.1/24 dev aux");
+    let mut one = Picovrrp::start_until(&a, &config, "MASTER");
+    crate::support::wait_until("ours is on aux", SOON, || a.ns().ip("addr show dev aux").contains("10.0.0.1/24"));
+    a.ns().ip("addr add 10.0.0.9/24 dev aux");
+    one.terminate();
+    assert!(one.process.wait_exit(SOON).success());
+    let left = a.ns().ip("addr show dev aux");
+    assert!(left.contains("10.0.0.9/24") && !left.contains("10.0.0.1/24"), "{left}");
+}

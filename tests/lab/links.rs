@@ -198,7 +198,7 @@ fn the_users_own_addresses_survive_the_removal_of_ours() {
     // The virtual address is the first of its subnet on `aux`; the user's own comes behind it.
     let (_lab, a, _b, _client) = Lab::trio();
     a.create_link("aux", "aux-a");
-    a.ns().sysctl("net.ipv4.conf.aux.promote_secondaries", "0");
+    a.ns().sysctl("net/ipv4/conf/aux/promote_secondaries", "0");
     let config = lan("version 3 advert 20cs priority 150 address 10.0.0.1/24 dev aux");
     let mut one = Picovrrp::start_until(&a, &config, "MASTER");
     crate::support::wait_until("ours is on aux", SOON, || a.ns().ip("addr show dev aux").contains("10.0.0.1/24"));

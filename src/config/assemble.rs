@@ -25,6 +25,8 @@ pub(super) enum Slot {
     LogUnknown,
     Strict,
     StartupDelay,
+    ScriptUser,
+    ScriptSecurity,
     On,
     Vrid,
     Family,
@@ -43,9 +45,14 @@ pub(super) enum Slot {
     GarpRefresh,
     GarpRefreshRepeat,
     Checksum,
+    Notify,
+    NotifyMaster,
+    NotifyBackup,
+    NotifyFault,
+    NotifyStop,
 }
 
-const SLOTS: usize = Slot::Checksum as usize + 1;
+const SLOTS: usize = Slot::NotifyStop as usize + 1;
 
 /// Which slots were filled, and where.
 #[derive(Clone, Copy, Default)]

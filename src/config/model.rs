@@ -259,6 +259,22 @@ pub struct Peer {
     pub max_ttl: u8,
 }
 
+/// Commands that are run when an instance changes its state; empty for none. A command is split on
+/// blanks and run without a shell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// After each change, with `INSTANCE NAME STATE PRIORITY` behind its own words.
+    pub any: StrId,
+    /// On becoming Active, before `any`; its own words alone. So are the others.
+    pub master: StrId,
+    /// On becoming Backup.
+    pub backup: StrId,
+    /// On falling into Fault.
+    pub fault: StrId,
+    /// On stopping.
+    pub stop: StrId,
+}
+
 /// What an instance follows with its priority, or falls into Fault with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {
@@ -313,6 +329,8 @@ pub struct Instance {
     pub peers: Range,
     /// What it tracks ([`Config::tracks`]).
     pub tracks: Range,
+    /// Who is told of its changes.
+    pub hooks: Hooks,
     /// Source address of unicast adverts; `Some` makes the instance a unicast one.
     pub unicast: Option<IpAddr>,
     /// Source address of multicast adverts; `None` follows the interface.
@@ -343,6 +361,7 @@ impl Default for Instance {
             addresses: Range::default(),
             peers: Range::default(),
             tracks: Range::default(),
+            hooks: Hooks::default(),
             unicast: None,
             source: None,
             group: None,
@@ -377,6 +396,10 @@ pub struct Config {
     pub strict: bool,
     /// What is logged.
     pub log_level: LogLevel,
+    /// `USER[:GROUP]` that scripts run as; empty for `keepalived_script` where that user exists, else root.
+    pub script_user: StrId,
+    /// Refuse scripts that others than root and that user can change.
+    pub script_security: bool,
     /// From start to the first instance's start.
     pub startup_delay: Micros,
     /// The virtual routers.
@@ -398,6 +421,8 @@ impl Default for Config {
             log_unknown: false,
             strict: false,
             log_level: LogLevel::Info,
+            script_user: StrId::default(),
+            script_security: true,
             startup_delay: Micros::ZERO,
             instances: Vec::new(),
             addresses: Vec::new(),

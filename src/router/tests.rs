@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start, StrId, Track,
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start, StrId, Track,
 };
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
@@ -113,6 +113,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             addresses: Range { start: a, len: s.addresses.len() as u16 },
             peers: Range { start: p, len: s.peers.len() as u16 },
             tracks: Range { start: t, len: s.tracks.len() as u16 },
+            hooks: Hooks::default(),
             unicast: s.unicast.map(ip),
             source: s.source.map(ip),
             group: None,

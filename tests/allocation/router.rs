@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use picovrrp::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Preempt, Range, Start};
+use picovrrp::config::model::{Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Preempt, Range, Start};
 use picovrrp::router::event::{LinkAddress, LinkInfo, Received};
 use picovrrp::router::{Action, Event, Router};
 use picovrrp::vrrp::election::State;
@@ -32,6 +32,7 @@ fn router() -> Router {
         addresses: Range { start: 0, len: 1 },
         peers: Range::default(),
         tracks: Range::default(),
+        hooks: Hooks::default(),
         unicast: None,
         source: None,
         group: None,

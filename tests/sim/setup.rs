@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use picovrrp::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Peer, Preempt, Range, Start};
+use picovrrp::config::model::{
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start,
+};
 use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::timing::{Centis, Micros, Version, skew_time};
 
@@ -78,6 +80,7 @@ impl Setup {
             addresses: Range { start: 0, len: self.vips.len() as u16 },
             peers: Range { start: 0, len: c.peers.len() as u16 },
             tracks: Range::default(),
+            hooks: Hooks::default(),
             unicast: self.unicast.as_ref().map(|u| u.0),
             source: None,
             group: None,

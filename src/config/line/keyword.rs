@@ -46,12 +46,14 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 25] = [
+static KEYWORDS: [Keyword; 32] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
     statement("strict", Some(Slot::Strict), statement::strict),
     statement("startup-delay", Some(Slot::StartupDelay), statement::startup_delay),
+    statement("script-user", Some(Slot::ScriptUser), statement::script_user),
+    statement("script-security", Some(Slot::ScriptSecurity), statement::script_security),
     statement("defaults", None, statement::defaults),
     statement("instance", None, statement::instance),
     scalar("on", INSTANCE, Slot::On, property::on),
@@ -68,6 +70,11 @@ static KEYWORDS: [Keyword; 25] = [
     scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
     scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
     scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
+    scalar("notify", INSTANCE | DEFAULTS, Slot::Notify, property::notify),
+    scalar("notify-master", INSTANCE | DEFAULTS, Slot::NotifyMaster, property::notify_master),
+    scalar("notify-backup", INSTANCE | DEFAULTS, Slot::NotifyBackup, property::notify_backup),
+    scalar("notify-fault", INSTANCE | DEFAULTS, Slot::NotifyFault, property::notify_fault),
+    scalar("notify-stop", INSTANCE | DEFAULTS, Slot::NotifyStop, property::notify_stop),
     Keyword { name: "garp", places: INSTANCE | DEFAULTS, once: None, read: property::garp },
     Keyword { name: "address", places: INSTANCE, once: None, read: property::address },
     Keyword { name: "peer", places: INSTANCE, once: None, read: property::peer },
@@ -75,11 +82,9 @@ static KEYWORDS: [Keyword; 25] = [
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
-static LATER_STATEMENTS: [&str; 13] = [
+static LATER_STATEMENTS: [&str; 11] = [
     "check",
     "group",
-    "script-user",
-    "script-security",
     "hotplug",
     "notify-fifo",
     "interface-delay",
@@ -92,22 +97,8 @@ static LATER_STATEMENTS: [&str; 13] = [
 ];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 14] = [
-    "track",
-    "notify",
-    "notify-master",
-    "notify-backup",
-    "notify-fault",
-    "notify-stop",
-    "notify-timeout",
-    "vmac",
-    "vmac-base",
-    "route",
-    "rule",
-    "accept",
-    "weights",
-    "ttl",
-];
+static LATER_PROPERTIES: [&str; 9] =
+    ["track", "notify-timeout", "vmac", "vmac-base", "route", "rule", "accept", "weights", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)

@@ -66,6 +66,10 @@ fn write(config: &Config, t: &mut Text<'_>) -> Written {
     line(t, config.startup_delay != built_in.1, &mut |t| {
         uwrite!(t, "startup-delay {}", Duration(config.startup_delay))
     })?;
+    line(t, !config.script_user.is_empty(), &mut |t| {
+        uwrite!(t, "script-user {}", Quoted(config.str(config.script_user)))
+    })?;
+    line(t, !config.script_security, &mut |t| t.write_str("script-security off"))?;
     for (i, instance) in config.instances.iter().enumerate() {
         if any || i > 0 {
             t.write_str("\n")?;
@@ -135,6 +139,18 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
             uwrite!(t, " weight {}", track.weight)?;
         }
         t.write_str(if track.reverse { " reverse\n" } else { "\n" })?;
+    }
+    let h = &i.hooks;
+    for (name, command) in [
+        ("notify", h.any),
+        ("notify-master", h.master),
+        ("notify-backup", h.backup),
+        ("notify-fault", h.fault),
+        ("notify-stop", h.stop),
+    ] {
+        if !command.is_empty() {
+            uwrite!(t, "  {} {}\n", name, Quoted(config.str(command)))?;
+        }
     }
     Ok(())
 }

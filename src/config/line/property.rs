@@ -18,6 +18,9 @@ pub(super) static SCOPES: [Scope; 4] = [Scope::Global, Scope::Site, Scope::Link,
 
 /// The longest label: the kernel keeps it where an interface name would fit.
 const MAX_LABEL: usize = 15;
+/// The longest command, in bytes, and its words with the program's name.
+const MAX_COMMAND: usize = 400;
+const MAX_ARGUMENTS: usize = 16;
 /// Bytes of a password that go on the wire (RFC 2338 §5.3.10).
 const PASSWORD: usize = 8;
 
@@ -260,4 +263,52 @@ fn weight(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<i16, Reported> {
         }
         None => Err(r.need(w, "weight", Expected::Text("a number from -253 to 253; 0: a fault when it is down"))),
     }
+}
+
+/// A command: one word, quoted if it has arguments, whose first part names the program.
+fn command(r: &mut Reader<'_>, w: &mut Words<'_>, keyword: &str) -> Result<StrId, Reported> {
+    let at = w.pos();
+    let words = r.plain(w, keyword, "a command, such as \"/etc/picovrrp/notify\"", MAX_COMMAND)?;
+    let count = words.split([' ', '\t']).filter(|s| !s.is_empty()).count();
+    if count == 0 || count > MAX_ARGUMENTS {
+        r.asm.diag.error(at, &mut |t| {
+            uwrite!(
+                t,
+                "'{}' has {} words: expected a program and at most {} arguments",
+                keyword,
+                count,
+                MAX_ARGUMENTS - 1
+            )
+        });
+        return Err(Reported);
+    }
+    if words.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(r.refuse(at, "a control character in a command: expected printable text"));
+    }
+    r.asm.intern(at, words)
+}
+
+pub(super) fn notify(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.hooks.any = command(r, w, "notify")?;
+    Ok(())
+}
+
+pub(super) fn notify_master(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.hooks.master = command(r, w, "notify-master")?;
+    Ok(())
+}
+
+pub(super) fn notify_backup(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.hooks.backup = command(r, w, "notify-backup")?;
+    Ok(())
+}
+
+pub(super) fn notify_fault(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.hooks.fault = command(r, w, "notify-fault")?;
+    Ok(())
+}
+
+pub(super) fn notify_stop(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.hooks.stop = command(r, w, "notify-stop")?;
+    Ok(())
 }

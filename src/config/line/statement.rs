@@ -34,6 +34,16 @@ pub(super) fn strict(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+pub(super) fn script_user(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.config.script_user = r.name(w, "script-user", "USER or USER:GROUP", MAX_NAME)?;
+    Ok(())
+}
+
+pub(super) fn script_security(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.config.script_security = r.on_off(w, "script-security")?;
+    Ok(())
+}
+
 pub(super) fn startup_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.asm.config.startup_delay =
         r.duration(w, "startup-delay", Micros::ZERO, DAY, "a duration from 0s to 1440m, such as 10s")?;

@@ -157,8 +157,8 @@ fn family_inferred() {
 }
 
 /// An instance, its name and interface, its addresses with device and label, its peers,
-/// what it tracks.
-type Meaning = (Instance, [String; 2], Vec<(Address, [String; 2])>, Vec<Peer>, Vec<(String, i16, bool)>);
+/// what it tracks; among the strings its hooks.
+type Meaning = (Instance, [String; 7], Vec<(Address, [String; 2])>, Vec<Peer>, Vec<(String, i16, bool)>);
 
 /// Strings by their text, for two configurations with pools of their own.
 fn meaning(c: &Config, i: &Instance) -> Meaning {
@@ -168,13 +168,15 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
         addresses: Range::default(),
         peers: Range::default(),
         tracks: Range::default(),
+        hooks: Hooks::default(),
         ..*i
     };
     let addresses = c.addresses_of(i).iter().map(|a| {
         let plain = Address { dev: StrId::default(), label: StrId::default(), ..*a };
         (plain, [c.str(a.dev).into(), c.str(a.label).into()])
     });
-    let names = [c.str(i.name).into(), c.str(i.interface).into()];
+    let h = &i.hooks;
+    let names = [i.name, i.interface, h.any, h.master, h.backup, h.fault, h.stop].map(|id| c.str(id).into());
     let tracks = c.tracks_of(i).iter().map(|t| (c.str(t.interface).into(), t.weight, t.reverse));
     (plain, names, addresses.collect(), c.peers_of(i).into(), tracks.collect())
 }
@@ -333,6 +335,14 @@ fn build(c: &mut Config, n: u8, plan: &Plan) {
         c.addresses.push(a).unwrap();
     }
     i.addresses.len = c.addresses.len() as u16 - i.addresses.start;
+    if plan.flags.0 {
+        i.hooks.any = c.strings.add("/etc/picovrrp/notify \\ \" x").unwrap();
+        i.hooks.stop = c.strings.add("/bin/true").unwrap();
+    }
+    if plan.flags.2 {
+        (i.hooks.master, i.hooks.backup) = (i.hooks.stop, i.hooks.any);
+        i.hooks.fault = c.strings.add("/bin/false").unwrap();
+    }
     i.tracks.start = c.tracks.len() as u16;
     for n in 0..plan.numbers.3 % 3 {
         let interface = c.strings.add(&format!("track{n}")).unwrap();

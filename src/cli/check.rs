@@ -6,9 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
+use picovrrp::command::Command;
 use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
 use picovrrp::config::{explain, line};
+use picovrrp::daemon;
 
 use super::{CONFIG, Exit, Stdio, complain};
 
@@ -25,6 +27,9 @@ pub(super) struct Check {
     /// say in words what it means
     #[argh(switch)]
     explain: bool,
+    /// scripts and their user need not exist here
+    #[argh(switch)]
+    offline: bool,
 }
 
 /// Reads a file in the line language.
@@ -45,11 +50,47 @@ pub(super) fn load(file: &Path) -> Result<Box<Config>, Exit> {
     if found.errors() > 0 { Err(Exit::Config) } else { Ok(config) }
 }
 
+/// Whether every hook can be run: its program is there, and only root and its user can change it.
+fn hooks_are_safe(file: &Path, config: &Config) -> bool {
+    let user = match daemon::script_user(config) {
+        Ok(user) => user,
+        Err(why) => {
+            complain(&format!("{}: {why}", file.display()));
+            return false;
+        }
+    };
+    let mut safe = true;
+    for instance in &config.instances {
+        let h = &instance.hooks;
+        for (name, id) in [
+            ("notify", h.any),
+            ("notify-master", h.master),
+            ("notify-backup", h.backup),
+            ("notify-fault", h.fault),
+            ("notify-stop", h.stop),
+        ] {
+            let line = config.str(id);
+            if line.is_empty() {
+                continue;
+            }
+            let command = Command { line, extra: &[], env: &[], user: user.as_ref(), secure: config.script_security };
+            if let Err(why) = command.check() {
+                complain(&format!("{}: instance '{}': {name}: {why}", file.display(), config.str(instance.name)));
+                safe = false;
+            }
+        }
+    }
+    safe
+}
+
 pub(super) fn run(check: &Check) -> Exit {
     let config = match load(&check.file) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    if !check.offline && !hooks_are_safe(&check.file, &config) {
+        return Exit::Config;
+    }
     let mut out = Stdio(io::BufWriter::new(io::stdout()));
     let mut written = Ok(());
     if check.print {

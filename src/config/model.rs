@@ -40,6 +40,8 @@ pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 /// Network interfaces that all instances and addresses name together.
 pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
 /// Multicast groups on one interface and family.
+pub const MAX_MULTICAST_GROUPS: usize = 8;
+/// Sync groups.
 pub const MAX_GROUPS: usize = 8;
 /// The longest name of an instance, in bytes.
 pub const MAX_NAME: usize = 64;

@@ -6,7 +6,7 @@ use ufmt::{uWrite, uwrite};
 
 use super::assemble::{Assembler, Slot, infer_family};
 use super::diagnostics::Pos;
-use super::model::{Address, ChecksumForm, Config, Family, MAX_GROUPS, MAX_LINKS, Preempt, Start, StrId};
+use super::model::{Address, ChecksumForm, Config, Family, MAX_LINKS, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
 use crate::text::{Duration, Ip, Text, Written};
 use crate::vrrp::timing::{Centis, Version};
 
@@ -312,7 +312,7 @@ impl Assembler<'_> {
     /// Multicast groups on the draft's interface, with those of the instances before it.
     fn check_groups(&mut self) {
         let mine = self.draft.values;
-        let mut groups: heapless::Vec<Option<IpAddr>, MAX_GROUPS> = heapless::Vec::new();
+        let mut groups: heapless::Vec<Option<IpAddr>, MAX_MULTICAST_GROUPS> = heapless::Vec::new();
         let on = (mine.interface, mine.family);
         let before = self.config.instances.iter();
         for i in before.filter(|i| (i.interface, i.family) == on && i.unicast.is_none()) {
@@ -325,7 +325,12 @@ impl Assembler<'_> {
             let at = self.place(if mine.family == Family::V4 { Slot::Group4 } else { Slot::Group6 });
             let interface = self.config.strings.get(mine.interface);
             self.diag.error(at, &mut |t| {
-                uwrite!(t, "more than {} multicast groups on {} (MAX_GROUPS)", MAX_GROUPS, interface)?;
+                uwrite!(
+                    t,
+                    "more than {} multicast groups on {} (MAX_MULTICAST_GROUPS)",
+                    MAX_MULTICAST_GROUPS,
+                    interface
+                )?;
                 t.write_str(": virtual routers with different VRIDs may share one")
             });
         }

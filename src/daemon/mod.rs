@@ -15,6 +15,7 @@ use ufmt::uwrite;
 
 use crate::config::diagnostics::Diagnostics;
 use crate::config::model::{Config, MAX_LINKS};
+use crate::notify::Notifier;
 use crate::router::event::{AddressId, AddressSpec, Report};
 use crate::router::{Event, Router};
 use crate::sys::clock;
@@ -23,6 +24,7 @@ use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::{AddressList, Monitor, Notice, Rtnl};
+use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter, Verdict};
@@ -32,11 +34,14 @@ use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
 mod clients;
+mod hooks;
 mod io_actions;
 mod ownership;
 mod report;
 
 use clients::Clients;
+use hooks::Hooks;
+pub use hooks::script_user;
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
 
@@ -46,6 +51,9 @@ const LISTENER: Token = Token(2);
 
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
+
+/// How long the hooks of a stop are waited for. A supervisor kills after 30 s.
+const STOP_HOOKS: Micros = Micros::from_secs(20);
 
 /// Reads a configuration again: the file that `run` was given.
 pub type Reader = Box<dyn Fn(&mut Config, &mut Diagnostics) -> io::Result<()>>;
@@ -83,6 +91,11 @@ pub struct Core {
     dirty: Vec<u32, MAX_LINKS>,
     /// The ownership file names what is no longer ours, or lacks what is.
     ownership_changed: bool,
+    /// Who scripts run as; `None` for ourselves.
+    script_user: Option<User>,
+    notifier: Rc<Notifier>,
+    /// When we were told to stop.
+    stopping: Option<Instant>,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -92,6 +105,7 @@ pub struct Daemon {
     core: Rc<RefCell<Core>>,
     clients: Clients,
     context: Context,
+    children: Children,
     reactor: Rc<Reactor>,
     monitor: Monitor,
     signals: Signals,
@@ -125,13 +139,18 @@ impl Daemon {
             addresses: AddressList::new(),
             dirty: Vec::new(),
             ownership_changed: false,
+            script_user: None,
+            notifier: Rc::new(Notifier::new()),
+            stopping: None,
             parting: Vec::new(),
         };
+        core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
         core.start()?;
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
             clients: Clients::default(),
             context: Context::new(reactor.clone()),
+            children: Children::new(),
             reactor,
             monitor,
             signals,
@@ -148,27 +167,34 @@ impl Daemon {
 
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
-        let Daemon { core, clients, context, reactor, monitor, signals, listener, ready, buffer } = self;
-        let (clients, context) = (&*clients, &*context);
+        let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, buffer } = self;
+        let (clients, context, children) = (&*clients, &*context, &*children);
+        let notifier = core.borrow().notifier.clone();
+        let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
         let executor = LocalExecutor::new();
+        executor.spawn(notifier.serve(context, children, hooks)).detach();
         let driver = Driver::new();
         let mut tasks = std::pin::pin!(executor.run(std::future::pending::<()>()));
         loop {
             let _ = driver.turn(tasks.as_mut());
             let deadline = {
                 let core = core.borrow();
-                if core.router.is_stopped() || done(&core.router) {
+                let stopped = core.router.is_stopped();
+                // The hooks of the stop are waited for, up to a limit.
+                let limit = core.stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
+                let over = notifier.is_idle() || limit.is_some_and(|t| t <= clock::now());
+                if stopped && over || done(&core.router) {
                     return Ok(());
                 }
                 let now = driver.is_awake().then(clock::now);
-                [core.router.next_deadline(), context.next_deadline(), now].into_iter().flatten().min()
+                [core.router.next_deadline(), context.next_deadline(), limit, now].into_iter().flatten().min()
             };
             reactor.wait(deadline, ready)?;
             let now = clock::now();
             for r in ready.iter() {
                 match r.token {
                     MONITOR => core.borrow_mut().notices(monitor, now),
-                    SIGNALS => core.borrow_mut().signals(signals, now),
+                    SIGNALS => core.borrow_mut().signals(signals, children, now),
                     LISTENER => {
                         // A client that is gone again, or not allowed, is no matter.
                         if let Ok(Some(connection)) = listener.accept()
@@ -402,7 +428,7 @@ impl Core {
         }
     }
 
-    fn signals(&mut self, signals: &Signals, now: Instant) {
+    fn signals(&mut self, signals: &Signals, children: &Children, now: Instant) {
         while let Some(signal) = signals.read() {
             match signal {
                 Signal::Terminate | Signal::Interrupt => self.stop(now),
@@ -410,7 +436,8 @@ impl Core {
                     // The reason is in the log.
                     let _ = self.reload(now);
                 }
-                Signal::User1 | Signal::User2 | Signal::Child => {}
+                Signal::Child => children.reap(),
+                Signal::User1 | Signal::User2 => {}
             }
         }
     }
@@ -418,6 +445,7 @@ impl Core {
     /// Hands over and stops.
     fn stop(&mut self, now: Instant) {
         log::info!("stopping");
+        self.stopping.get_or_insert(now);
         self.handle(Event::Stop, now);
     }
 
@@ -441,6 +469,14 @@ impl Core {
             return Err(first.to_owned());
         }
         lines.lines().for_each(|l| log::warn!("{l}"));
+        let user = match script_user(&config) {
+            Ok(user) => user,
+            Err(why) => {
+                log::error!("reload refused, the running configuration stays: {why}");
+                return Err(why);
+            }
+        };
+        self.script_user = user;
         syslog::set_level(config.log_level);
         // Other addresses have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);
@@ -500,7 +536,10 @@ impl Core {
 
     fn log_note(&mut self, note: &Note, now: Instant) {
         match note {
-            Note::Changed(t) => say(log::Level::Info, &mut |to| report::transition(&self.router, t, to)),
+            Note::Changed(t) => {
+                say(log::Level::Info, &mut |to| report::transition(&self.router, t, to));
+                hooks::post(&self.router, &self.notifier, t);
+            }
             Note::Report(r) => {
                 if let Report::ForeignAddress { .. } = r {
                     self.ownership_changed = true;

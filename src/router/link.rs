@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::{Action, Actions, Router, group_of, spec};
-use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, StrId};
+use crate::config::model::{Family, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::Instant;
@@ -30,7 +30,7 @@ pub(super) struct Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
     /// Multicast groups to join; none for unicast instances alone.
-    pub groups: Vec<IpAddr, MAX_GROUPS>,
+    pub groups: Vec<IpAddr, MAX_MULTICAST_GROUPS>,
     /// VRIDs to let through, a bit each.
     pub vrids: [u32; 8],
     /// Let every VRID through (`log-unknown on`).
@@ -69,7 +69,7 @@ impl Router {
             listen.vrids[instance.vrid as usize / 32] |= 1 << (instance.vrid % 32);
             let group = group_of(instance);
             if instance.unicast.is_none() && !listen.groups.contains(&group) {
-                // More than MAX_GROUPS groups on one interface are refused by the configuration.
+                // More than MAX_MULTICAST_GROUPS groups on one interface are refused by the configuration.
                 let _ = listen.groups.push(group);
             }
         }

@@ -7,6 +7,7 @@ mod support;
 
 mod election;
 mod failover;
+mod hooks;
 mod hostile;
 mod links;
 mod many;

@@ -503,6 +503,6 @@ fn multicast_groups() {
     text += &instance(12, "eth0", "group4 224.0.1.12");
     assert_eq!(
         read(&text).1,
-        "f:12:51: more than 8 multicast groups on eth0 (MAX_GROUPS): virtual routers with different VRIDs may share one\n"
+        "f:12:51: more than 8 multicast groups on eth0 (MAX_MULTICAST_GROUPS): virtual routers with different VRIDs may share one\n"
     );
 }

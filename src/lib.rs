@@ -2,12 +2,14 @@
 //!
 //! - [`vrrp`]: the protocol, sans-IO: packets, timing, election, counters. Depends on nothing else here.
 //! - [`config`]: what the router is told: the model with its limits, and the line language.
+//! - [`check`]: probes of the network and of this machine that need no fork.
 //! - [`router`]: the instance table: `handle(event, now)` yields actions, `next_deadline()` says when to come back.
 //! - [`daemon`]: the loop: it carries what the system tells to the router, and its actions to the system.
 //! - [`control`], [`status`]: what daemon and commands say to each other, and how it is shown.
 //! - [`text`]: rendering without `core::fmt`: addresses, durations, a writer for ufmt.
 //! - [`sys`]: Linux: reactor, sockets, netlink, ARP and NA, signals, syslog. The only unsafe code.
 
+pub mod check;
 pub mod config;
 pub mod control;
 pub mod daemon;

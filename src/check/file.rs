@@ -154,8 +154,8 @@ impl<'c, 'p> FileWatch<'c, 'p> {
                     || file.exact && (gone || event.file_name().is_some_and(|n| n.to_bytes() == name.as_bytes()));
             }
         }
-        for at in 0..self.files.len() {
-            if stale[at] {
+        for (at, stale) in stale.into_iter().enumerate().take(self.files.len()) {
+            if stale {
                 self.arm(at);
                 // What was missing may be there now, and the other way round.
                 self.files[at].changed = true;

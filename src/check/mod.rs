@@ -4,7 +4,7 @@
 //! thread and no fork. It knows nothing of intervals, rise and fall: it answers once.
 //!
 //! - [`ping`], [`tcp`], [`http`], [`dns`]: does something answer on the network?
-//! - [`process`], [`file`], [`route`]: what does this machine say of itself?
+//! - [`process`], [`mod@file`], [`route`]: what does this machine say of itself?
 
 // A reason is as large as status shows it, and nothing is allocated for it.
 #![allow(clippy::result_large_err)]

@@ -2,6 +2,7 @@
 //!
 //! - [`vrrp`]: the protocol, sans-IO: packets, timing, election, counters. Depends on nothing else here.
 //! - [`config`]: what the router is told: the model with its limits, and the line language.
+//! - [`check`]: probes of the network and of this machine that need no fork.
 //! - [`router`]: the instance table: `handle(event, now)` yields actions, `next_deadline()` says when to come back.
 //! - [`daemon`]: the loop: it carries what the system tells to the router, and its actions to the system.
 //! - [`check`], [`notify`], [`command`]: the world as programs see it: scripts that check, hooks that are told.

@@ -1,9 +1,109 @@
-//! Checks: what is asked of the world, and what it answered.
+//! Checks: what the router's priority can hang on.
+//!
+//! Each kind is one file, an `async fn` over [`Context`](crate::sys::context::Context) that needs no
+//! thread, and but for [`script`] no fork. It knows nothing of intervals, rise and fall: it answers once.
+//!
+//! - [`ping`], [`tcp`], [`http`], [`dns`]: does something answer on the network?
+//! - [`process`], [`mod@file`], [`route`]: what does this machine say of itself?
 
+pub mod dns;
+pub mod file;
+pub mod http;
+pub mod ping;
+pub mod process;
+pub mod route;
 pub mod script;
+pub mod tcp;
+#[cfg(test)]
+mod testing;
 
-/// What is wrong, in words; cut off where it is longer.
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsFd;
+
+use ufmt::{uWrite, uwrite};
+
+use crate::text::{Text, Written};
+
+/// Why a check failed, in words for status.
 pub type Reason = heapless::String<128>;
 
-/// What a run of a check found.
+/// What one run of a check says.
 pub type Outcome = Result<(), Reason>;
+
+/// Where a probe leaves from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// With this address of ours.
+    Address(IpAddr),
+    /// Through this interface only.
+    Interface(&'a str),
+}
+
+/// Renders a reason; what does not fit is cut off.
+fn reason(render: &mut dyn FnMut(&mut Text<'_>) -> Written) -> Reason {
+    let mut out = Reason::new();
+    let mut sink = |bytes: &[u8]| {
+        for c in core::str::from_utf8(bytes).unwrap_or("?").chars() {
+            if out.push(c).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let mut text = Text::new(&mut sink);
+    // The sink refuses nothing.
+    let _ = render(&mut text).and_then(|()| text.flush());
+    out
+}
+
+/// A reason that is a fixed text.
+fn because(words: &str) -> Reason {
+    reason(&mut |t| t.write_str(words))
+}
+
+/// What a call's error says about the other side, or about us.
+fn failed(e: &io::Error) -> Reason {
+    match (e.kind(), e.raw_os_error()) {
+        (io::ErrorKind::TimedOut, None) => because("no answer in time"),
+        (io::ErrorKind::StorageFull, None) => because("too many checks at once"),
+        (io::ErrorKind::UnexpectedEof, None) => because("closed too early"),
+        (_, Some(libc::ECONNREFUSED)) => because("connection refused"),
+        (_, Some(libc::ECONNRESET | libc::EPIPE)) => because("connection reset"),
+        (_, Some(libc::EHOSTUNREACH)) => because("host unreachable"),
+        (_, Some(libc::ENETUNREACH)) => because("network unreachable"),
+        (_, Some(libc::ENETDOWN)) => because("the network is down"),
+        (_, Some(libc::ENODEV | libc::ENXIO)) => because("no such interface"),
+        (_, Some(libc::EADDRNOTAVAIL)) => because("not an address of ours"),
+        (_, Some(libc::EPERM | libc::EACCES)) => because("not permitted"),
+        (_, Some(libc::ETIMEDOUT)) => because("no answer in time"),
+        (_, Some(libc::EPROTO)) => because("refused by a router on the way"),
+        (_, Some(errno)) => reason(&mut |t| uwrite!(t, "error {}", errno)),
+        (_, None) => because("failed"),
+    }
+}
+
+/// The target as the kernel wants it: with the interface's index if it is link-local and we know one.
+fn toward(fd: impl AsFd, to: IpAddr, port: u16, from: Option<Source<'_>>) -> io::Result<SocketAddr> {
+    Ok(match (to, from) {
+        (IpAddr::V6(ip), Some(Source::Interface(name))) => {
+            SocketAddr::V6(SocketAddrV6::new(ip, port, 0, rustix::net::netdevice::name_to_index(fd, name)?))
+        }
+        (ip, _) => SocketAddr::new(ip, port),
+    })
+}
+
+/// Binds as `from` says.
+fn leave_from(fd: impl AsFd, from: Option<Source<'_>>) -> io::Result<()> {
+    match from {
+        None => Ok(()),
+        Some(Source::Address(ip)) => Ok(rustix::net::bind(fd, &SocketAddr::new(ip, 0))?),
+        Some(Source::Interface(name)) => crate::sys::echo::bind_to_device(fd.as_fd(), name),
+    }
+}
+
+/// A number that nobody can foresee: the standard library's keys for hashing are the system's.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

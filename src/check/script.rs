@@ -104,11 +104,9 @@ impl<'a> Script<'a> {
         }
         let Some(late) = &mut self.late else { return };
         let context = self.context;
-        if !late.killed {
-            if wait(context, &late.child, late.term + TERM_TO_KILL).await.is_err() {
-                late.child.signal_group(Signal::KILL);
-                late.killed = true;
-            }
+        if !late.killed && wait(context, &late.child, late.term + TERM_TO_KILL).await.is_err() {
+            late.child.signal_group(Signal::KILL);
+            late.killed = true;
         }
         if late.killed {
             // If it does not end now, it may later.

@@ -4,6 +4,7 @@
 //! - [`reactor`], [`tasks`], [`context`]: epoll, waits with a deadline, and what tasks on an executor need of it.
 //! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
 //! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
+//! - [`echo`]: raw sockets for ICMP echo.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
 //! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
 //! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
@@ -14,6 +15,7 @@
 pub mod clock;
 pub mod context;
 pub mod control_socket;
+pub mod echo;
 pub mod files;
 pub mod filter;
 pub mod neighbour;

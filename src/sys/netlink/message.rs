@@ -40,15 +40,15 @@ const TYPE_MASK: u16 = 0x3fff;
 /// IFA_PROTO of our addresses: the protocol's number. Kernels before 5.18 ignore it.
 const IFA_PROTO_VRRP: u8 = 112;
 
-const fn aligned(n: usize) -> usize {
+pub(super) const fn aligned(n: usize) -> usize {
     (n + 3) & !3
 }
 
-fn u16_at(b: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(b: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(b.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn u32_at(b: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(b: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(b.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -92,7 +92,7 @@ impl<'a> Iterator for Messages<'a> {
 
 /// The attributes behind a message's fixed part.
 #[derive(Clone, Copy, Debug)]
-pub struct Attributes<'a>(&'a [u8]);
+pub struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (u16, &'a [u8]);
@@ -168,7 +168,7 @@ pub fn parse_address(body: &[u8]) -> Option<(u32, LinkAddress)> {
     (ifindex != 0).then_some((ifindex, address))
 }
 
-fn ip_of(family: i32, value: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip_of(family: i32, value: &[u8]) -> Option<IpAddr> {
     match family {
         libc::AF_INET => Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?))),
         libc::AF_INET6 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(value).ok()?))),
@@ -183,7 +183,7 @@ pub struct Request {
 }
 
 impl Request {
-    fn new(kind: u32, flags: u32, seq: u32) -> Request {
+    pub(super) fn new(kind: u32, flags: u32, seq: u32) -> Request {
         let mut r = Request { buffer: [0; 128], len: 0 };
         // The length is filled in by `bytes`; the port is the kernel's to know.
         r.put(&[0; 4]);
@@ -195,14 +195,14 @@ impl Request {
     }
 
     /// Appends and pads to a multiple of four at the next attribute. All requests here fit.
-    fn put(&mut self, b: &[u8]) {
+    pub(super) fn put(&mut self, b: &[u8]) {
         if let Some(room) = self.buffer.get_mut(self.len..self.len + b.len()) {
             room.copy_from_slice(b);
             self.len += b.len();
         }
     }
 
-    fn attribute(&mut self, kind: u32, value: &[u8]) {
+    pub(super) fn attribute(&mut self, kind: u32, value: &[u8]) {
         self.len = aligned(self.len);
         self.put(&((ATTR + value.len()) as u16).to_ne_bytes());
         self.put(&(kind as u16).to_ne_bytes());

@@ -2,6 +2,7 @@
 //!
 //! - [`message`]: reading and writing messages in fixed buffers.
 //! - [`request`]: [`Rtnl`], the socket of requests: dumps, and addresses put on and taken off.
+//! - [`route`]: is a route there, and when routes may have changed.
 //! - [`monitor`]: [`Monitor`], the socket that tells of changes.
 //!
 //! Open the monitor first and dump then, so that nothing falls between the two.
@@ -9,6 +10,7 @@
 pub mod message;
 pub mod monitor;
 pub mod request;
+pub mod route;
 
 pub use monitor::{Monitor, Notice};
 pub use request::{AddError, AddressList, MAX_LINK_ADDRESSES, Rtnl};

@@ -1,0 +1,84 @@
+//! A TCP connection is accepted.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use super::{Outcome, Source, failed, leave_from, toward};
+use crate::sys::context::{Context, Watched};
+use crate::vrrp::timing::Instant;
+
+/// Connects to `to`, and closes at once.
+pub async fn tcp(context: &Context, to: SocketAddr, from: Option<Source<'_>>, deadline: Instant) -> Outcome {
+    context.by(deadline, connect(context, to.ip(), to.port(), from)).await.map(drop).map_err(|e| failed(&e))
+}
+
+/// A connected socket.
+pub(super) async fn connect<'c>(
+    context: &'c Context,
+    to: IpAddr,
+    port: u16,
+    from: Option<Source<'_>>,
+) -> io::Result<Watched<'c, OwnedFd>> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    leave_from(&socket, from)?;
+    let address = toward(&socket, to, port, from)?;
+    let socket = context.watch(socket)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => {
+            socket.writable().await?;
+            rustix::net::sockopt::socket_error(&socket)??;
+        }
+        Err(e) => return Err(e.into()),
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::run;
+    use super::*;
+    use crate::sys::clock;
+    use crate::sys::testnet::{in_namespace, ip, with_cable};
+    use crate::vrrp::timing::Micros;
+
+    fn tcp(to: &str, from: Option<Source<'_>>) -> Outcome {
+        let to = to.parse().unwrap();
+        run(async |c| super::tcp(c, to, from, clock::now() + Micros::from_millis(300)).await)
+    }
+
+    fn says(o: Outcome) -> String {
+        o.unwrap_err().as_str().into()
+    }
+
+    #[test]
+    fn open_closed_and_silent() {
+        with_cable(|net| {
+            net.enter_b();
+            let _v4 = std::net::TcpListener::bind("10.9.0.2:80").unwrap();
+            let _v6 = std::net::TcpListener::bind("[::]:81").unwrap();
+            ip("addr add 2001:db8::b/64 dev vb nodad");
+            net.enter_a();
+            ip("addr add 2001:db8::a/64 dev va nodad");
+            assert_eq!(tcp("10.9.0.2:80", None), Ok(()));
+            assert_eq!(tcp("10.9.0.2:80", Some(Source::Address("10.9.0.1".parse().unwrap()))), Ok(()));
+            assert_eq!(tcp("[2001:db8::b]:81", None), Ok(()));
+            assert_eq!(tcp("[fe80::b]:81", Some(Source::Interface("va"))), Ok(()));
+            assert_eq!(says(tcp("10.9.0.2:82", None)), "connection refused");
+            assert_eq!(says(tcp("192.0.2.1:80", None)), "network unreachable");
+            // Nobody has the address, so that nothing comes back: as behind a filter that drops.
+            assert_eq!(says(tcp("10.9.0.99:80", None)), "no answer in time");
+        });
+    }
+
+    #[test]
+    fn refused_on_loopback() {
+        in_namespace(|| assert_eq!(says(tcp("[::1]:9", None)), "connection refused"));
+    }
+}

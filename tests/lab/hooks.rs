@@ -128,7 +128,7 @@ fn a_daemon_that_a_hook_starts_outlives_it_and_us() {
     one.terminate();
     assert!(one.process.wait_exit(SOON).success());
     let cmdline = fs::read(format!("/proc/{pid}/cmdline")).expect("it lives");
-    assert_eq!(cmdline, b"sleep\04321\0");
+    assert_eq!(cmdline, b"sleep\x004321\x00");
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
     let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors").count();

@@ -187,9 +187,14 @@ impl Daemon {
                     return Ok(());
                 }
                 let now = driver.is_awake().then(clock::now);
-                [core.router.next_deadline(), context.next_deadline(), limit, now].into_iter().flatten().min()
+                let next = core.router.next_deadline();
+                let first = [next, context.next_deadline(), limit, now].into_iter().flatten().min();
+                (first, first == next && core.router.takeover_is_next())
             };
-            reactor.wait(deadline, ready)?;
+            match deadline {
+                (Some(takeover), true) => reactor.wait_sharply(takeover, ready)?,
+                (other, _) => reactor.wait(other, ready)?,
+            }
             let now = clock::now();
             for r in ready.iter() {
                 match r.token {

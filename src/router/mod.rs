@@ -180,6 +180,13 @@ impl Router {
         }
     }
 
+    /// Whether [`next_deadline`](Self::next_deadline) is an Active_Down_Timer's: the driver is to be
+    /// on time then.
+    pub fn takeover_is_next(&self) -> bool {
+        let is_backup = |i: u8| matches!(self.slots[i as usize].election.state(), State::Backup { .. });
+        self.deadlines.first().is_some_and(|(_, i)| is_backup(i))
+    }
+
     /// After [`Event::Stop`]: whether every instance has handed over.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopping && self.slots.iter().all(|s| s.election.state() == State::Initialize)

@@ -4,13 +4,17 @@
 //! - [`config`]: what the router is told: the model with its limits, and the line language.
 //! - [`router`]: the instance table: `handle(event, now)` yields actions, `next_deadline()` says when to come back.
 //! - [`daemon`]: the loop: it carries what the system tells to the router, and its actions to the system.
+//! - [`check`], [`notify`], [`command`]: the world as programs see it: scripts that check, hooks that are told.
 //! - [`control`], [`status`]: what daemon and commands say to each other, and how it is shown.
 //! - [`text`]: rendering without `core::fmt`: addresses, durations, a writer for ufmt.
 //! - [`sys`]: Linux: reactor, sockets, netlink, ARP and NA, signals, syslog. The only unsafe code.
 
+pub mod check;
+pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod notify;
 pub mod router;
 pub mod status;
 pub mod sys;

@@ -5,6 +5,7 @@
 //! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
 //! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
+//! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
 //! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
 //!
 //! Where a call is rustix's, there is no unsafe code; the rest goes through the libc crate, each
@@ -18,7 +19,9 @@ pub mod filter;
 pub mod neighbour;
 pub mod netlink;
 pub mod privilege;
+pub mod process;
 pub mod reactor;
+pub mod script_security;
 pub mod signal;
 mod sockopt;
 pub mod syslog;

@@ -174,7 +174,8 @@ async fn run(context: &Context, children: &Children, source: &dyn Source, job: J
     // A priority has three digits at most.
     let _ = write!(digits, "{}", job.priority);
     let told = [kind, hooks.name.as_str(), state, digits.as_str()];
-    let plain = Command { line: &hooks.on_state, extra: &[], env: &[], user: hooks.user.as_ref(), secure: hooks.secure };
+    let plain =
+        Command { line: &hooks.on_state, extra: &[], env: &[], user: hooks.user.as_ref(), secure: hooks.secure };
     run_hook(context, children, &plain, hooks.timeout).await;
     run_hook(context, children, &Command { line: &hooks.notify, extra: &told, ..plain }, hooks.timeout).await;
     if hooks.hotplug.is_empty() {

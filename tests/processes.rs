@@ -1,6 +1,9 @@
 //! Ten thousand scripts, as the daemon runs them: none is left a zombie, no descriptor stays open,
 //! and memory does not grow. Alone in its process, since it counts what is the whole process's.
 
+// Test code all of it.
+#![allow(clippy::unwrap_used)]
+
 use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::pin::pin;

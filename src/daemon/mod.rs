@@ -11,31 +11,30 @@ use std::rc::Rc;
 
 use heapless::Vec;
 use smol::LocalExecutor;
-use ufmt::uwrite;
 
 use crate::config::diagnostics::Diagnostics;
 use crate::config::model::{Config, MAX_LINKS};
 use crate::notify::Notifier;
-use crate::router::event::{AddressId, AddressSpec, Report};
 use crate::router::{Event, Router};
 use crate::sys::clock;
 use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
 use crate::sys::neighbour::Announcer;
-use crate::sys::netlink::{AddressList, Monitor, Notice, Rtnl};
+use crate::sys::netlink::{AddressList, Monitor, Rtnl};
 use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::syslog::{self, Limiter, Verdict};
+use crate::sys::syslog::{self, Limiter};
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
-use crate::text::{Ip, Text, Written};
 use crate::vrrp::timing::{Instant, Micros};
 
 mod clients;
 mod hooks;
 mod io_actions;
+mod lines;
+mod links;
 mod ownership;
 mod report;
 
@@ -307,132 +306,6 @@ impl Core {
         Ok(())
     }
 
-    /// What an earlier run left on the interfaces: told to the router where the configuration still
-    /// has it, else taken off.
-    fn adopt(&mut self, now: Instant) -> io::Result<()> {
-        let (router, rtnl_and_more) = (&mut self.router, &mut self.io);
-        let mut orphans: std::vec::Vec<(String, std::net::IpAddr, u8)> = std::vec::Vec::new();
-        let read = ownership::read(&self.run_dir, |owned| {
-            match router.find_address(owned.interface, owned.ip, owned.prefix) {
-                Some(id) => router.handle(Event::Stale(id), now, rtnl_and_more),
-                None => orphans.push((owned.interface.to_owned(), owned.ip, owned.prefix)),
-            }
-        });
-        if let Err(e) = read {
-            log::warn!("{}: what an earlier run left is not known: {e}", self.run_dir.path().display());
-        }
-        if orphans.is_empty() {
-            return Ok(());
-        }
-        let mut removing = Rtnl::open()?;
-        self.io.rtnl.links(|info| {
-            for (_, ip, prefix) in orphans.iter().filter(|(name, ..)| name == info.name) {
-                let (id, ifindex) = (AddressId(0), info.ifindex);
-                let spec = AddressSpec { id, ifindex, ip: *ip, prefix: *prefix, scope: None, label: "" };
-                if let Ok(true) = removing.remove_address(&spec) {
-                    say(log::Level::Info, &mut |t| {
-                        uwrite!(t, "removed {}/{} from {}, left by an earlier run", Ip(*ip), *prefix, info.name)
-                    });
-                }
-            }
-        })
-    }
-
-    /// Tells all links; those that are gone too. Where one is gone another may have its name, which
-    /// could not be bound while the first was: all are told again.
-    fn read_links(&mut self, now: Instant) -> io::Result<()> {
-        while self.read_links_once(now)? {}
-        Ok(())
-    }
-
-    /// Returns whether any was gone.
-    fn read_links_once(&mut self, now: Instant) -> io::Result<bool> {
-        let mut there: Vec<u32, MAX_LINKS> = Vec::new();
-        let (router, io) = (&mut self.router, &mut self.io);
-        // A socket of its own: what the router does with a link may need the other. This is rare.
-        let mut rtnl = Rtnl::open()?;
-        rtnl.links(|info| {
-            if router.concerns(info.ifindex, info.name) {
-                router.handle(Event::Link(info), now, io);
-                // A dump that began anew tells links again.
-                if !there.contains(&info.ifindex) {
-                    // As many as the router can be bound to.
-                    let _ = there.push(info.ifindex);
-                }
-            }
-        })?;
-        let gone: Vec<u32, MAX_LINKS> = self.router.interfaces().filter(|i| !there.contains(i)).collect();
-        for ifindex in &gone {
-            self.handle(Event::LinkGone { ifindex: *ifindex }, now);
-        }
-        self.settle(now);
-        Ok(!gone.is_empty())
-    }
-
-    fn read_all_addresses(&mut self, now: Instant) {
-        let all: Vec<u32, MAX_LINKS> = self.router.interfaces().collect();
-        for ifindex in all {
-            self.read_addresses(ifindex, now);
-        }
-    }
-
-    fn read_addresses(&mut self, ifindex: u32, now: Instant) {
-        let mut list = core::mem::take(&mut self.addresses);
-        match self.io.rtnl.addresses(ifindex, &mut list) {
-            Ok(0) => self.handle(Event::Addresses { ifindex, list: &list }, now),
-            // What is beyond the list could be one of ours: better a stale view than a wrong one.
-            Ok(_) => self.io.note(Note::Refused(System::Netlink, libc::E2BIG)),
-            Err(e) => self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0))),
-        }
-        self.addresses = list;
-    }
-
-    /// What netlink tells: links at once, addresses by reading the interface's list again.
-    fn notices(&mut self, monitor: &mut Monitor, now: Instant) {
-        let mut overrun = false;
-        let received = monitor.recv(|notice| match notice {
-            Notice::Link(info) => {
-                if self.router.concerns(info.ifindex, info.name) {
-                    self.handle(Event::Link(info), now);
-                    self.mark_dirty(info.ifindex);
-                }
-            }
-            Notice::LinkGone { ifindex } => self.handle(Event::LinkGone { ifindex }, now),
-            Notice::Address { ifindex, address, added } => {
-                if self.router.needs_addresses(ifindex, &address, added) {
-                    self.mark_dirty(ifindex);
-                }
-            }
-            Notice::Overrun => overrun = true,
-        });
-        if let Err(e) = received {
-            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
-        }
-        if overrun {
-            self.dirty.clear();
-            if let Err(e) = self.read_links(now) {
-                self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
-            }
-            self.read_all_addresses(now);
-        }
-        while let Some(ifindex) = self.dirty.pop() {
-            self.read_addresses(ifindex, now);
-        }
-        // What was somebody else's is ours to put on now: named in good time, so that becoming Active
-        // need not wait for it.
-        let recorded = &self.io.recorded;
-        let named = |(_, spec): (&str, AddressSpec<'_>)| recorded.get(spec.id.0 as usize) == Some(&true);
-        self.ownership_changed |= !self.router.own_addresses().all(named);
-        self.settle(now);
-    }
-
-    fn mark_dirty(&mut self, ifindex: u32) {
-        if self.router.interfaces().any(|i| i == ifindex) && !self.dirty.contains(&ifindex) {
-            // As many as the router can be bound to.
-            let _ = self.dirty.push(ifindex);
-        }
-    }
-
     fn signals(&mut self, signals: &Signals, children: &Children, now: Instant) {
         while let Some(signal) = signals.read() {
             match signal {
@@ -538,56 +411,4 @@ impl Core {
             self.handle(Event::Timeout { drained: true }, now);
         }
     }
-
-    fn log_note(&mut self, note: &Note, now: Instant) {
-        match note {
-            Note::Changed(t) => {
-                say(log::Level::Info, &mut |to| report::transition(&self.router, t, to));
-                hooks::post(&self.router, &self.notifier, t);
-            }
-            Note::Report(r) => {
-                if let Report::ForeignAddress { .. } = r {
-                    self.ownership_changed = true;
-                }
-                let verdict = self.limiter.allow(report::class(r), now);
-                limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
-            }
-            Note::Refused(system, errno) => {
-                let verdict = self.limiter.allow(*system as usize, now);
-                let what = match system {
-                    System::Send => "cannot send an advert",
-                    System::Address => "cannot add or remove an address",
-                    System::Announce => "cannot announce an address",
-                    System::Socket => "cannot listen for adverts",
-                    System::Netlink => "cannot read the interfaces",
-                    System::Control => "cannot serve a command",
-                };
-                let why = io::Error::from_raw_os_error(*errno).to_string();
-                limited(verdict, log::Level::Warn, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
-            }
-        }
-    }
-}
-
-/// Logs a line, unless the limiter says no.
-fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-    match verdict {
-        Verdict::Log => say(level, line),
-        Verdict::LogWithSuppressed(n) => say(level, &mut |to| {
-            line(to)?;
-            uwrite!(to, " ({} more like it)", n)
-        }),
-        Verdict::Drop => {}
-    }
-}
-
-/// Logs a line that ufmt renders; what is too long is cut.
-fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-    let mut text = heapless::String::<320>::new();
-    let mut sink =
-        |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped);
-    let mut out = Text::new(&mut sink);
-    // A line that is cut is still worth reading.
-    let _ = line(&mut out).and_then(|()| out.flush());
-    log::log!(level, "{}", text.as_str());
 }

@@ -1,0 +1,67 @@
+//! Lines of the log: what a step noted, within the limits of each class.
+
+use std::io;
+
+use ufmt::uwrite;
+
+use super::io_actions::Note;
+use super::report::{self, System};
+use super::{Core, hooks};
+use crate::router::event::Report;
+use crate::sys::syslog::Verdict;
+use crate::text::{Text, Written};
+use crate::vrrp::timing::Instant;
+
+impl Core {
+    pub(super) fn log_note(&mut self, note: &Note, now: Instant) {
+        match note {
+            Note::Changed(t) => {
+                say(log::Level::Info, &mut |to| report::transition(&self.router, t, to));
+                hooks::post(&self.router, &self.notifier, t);
+            }
+            Note::Report(r) => {
+                if let Report::ForeignAddress { .. } = r {
+                    self.ownership_changed = true;
+                }
+                let verdict = self.limiter.allow(report::class(r), now);
+                limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
+            }
+            Note::Refused(system, errno) => {
+                let verdict = self.limiter.allow(*system as usize, now);
+                let what = match system {
+                    System::Send => "cannot send an advert",
+                    System::Address => "cannot add or remove an address",
+                    System::Announce => "cannot announce an address",
+                    System::Socket => "cannot listen for adverts",
+                    System::Netlink => "cannot read the interfaces",
+                    System::Control => "cannot serve a command",
+                };
+                let why = io::Error::from_raw_os_error(*errno).to_string();
+                limited(verdict, log::Level::Warn, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
+            }
+        }
+    }
+}
+
+/// Logs a line, unless the limiter says no.
+fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+    match verdict {
+        Verdict::Log => say(level, line),
+        Verdict::LogWithSuppressed(n) => say(level, &mut |to| {
+            line(to)?;
+            uwrite!(to, " ({} more like it)", n)
+        }),
+        Verdict::Drop => {}
+    }
+}
+
+/// Logs a line that ufmt renders; what is too long is cut.
+pub(super) fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+    let mut text = heapless::String::<320>::new();
+    let mut sink =
+        |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped);
+    let mut out = Text::new(&mut sink);
+    // A line that is cut is still worth reading.
+    let _ = line(&mut out).and_then(|()| out.flush());
+    log::log!(level, "{}", text.as_str());
+}

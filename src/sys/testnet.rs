@@ -39,6 +39,12 @@ pub(crate) fn index(name: &str) -> u32 {
     rustix::net::netdevice::name_to_index(socket, name).expect("interface index")
 }
 
+/// What `ip` says to these words in the thread's namespace.
+pub(crate) fn ip_says(words: &str) -> String {
+    let out = Command::new("ip").args(words.split(' ')).output().expect("this test needs iproute2's ip");
+    String::from_utf8(out.stdout).unwrap()
+}
+
 /// Runs `f` in a thread of its own, in an empty namespace.
 pub(crate) fn in_namespace(f: impl FnOnce() + Send + 'static) {
     let body = move || {
@@ -71,7 +77,10 @@ pub(crate) fn with_cable(f: impl FnOnce(Net) + Send + 'static) {
             ip(&format!("addr add fe80::{}/64 dev {name} nodad", ["a", "b"][n - 1]));
         }
         net.vb = index("vb");
+        // Until the kernel has noticed the carrier, what is sent is dropped without a word.
+        eventually("vb is up", || ip_says("-o link show dev vb").contains("state UP").then_some(()));
         net.enter_a();
+        eventually("va is up", || ip_says("-o link show dev va").contains("state UP").then_some(()));
         f(net);
     });
 }

@@ -7,15 +7,10 @@ use super::message::{Request, error_of, messages, parse_address, parse_link};
 use super::{AddError, AddressList, Monitor, Notice, Rtnl, monitor};
 use crate::config::model::Scope;
 use crate::router::event::{AddressId, AddressSpec, LinkAddress};
-use crate::sys::testnet::{eventually, in_namespace, index, ip};
+use crate::sys::testnet::{eventually, in_namespace, index, ip, ip_says};
 
 fn spec<'a>(ifindex: u32, address: &str, prefix: u8, label: &'a str) -> AddressSpec<'a> {
     AddressSpec { id: AddressId(0), ifindex, ip: address.parse().unwrap(), prefix, scope: None, label }
-}
-
-fn ip_says(words: &str) -> String {
-    let out = std::process::Command::new("ip").args(words.split(' ')).output().expect("this test needs ip");
-    String::from_utf8(out.stdout).unwrap()
 }
 
 fn addresses(rtnl: &mut Rtnl, ifindex: u32) -> AddressList {

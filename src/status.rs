@@ -10,7 +10,7 @@ use ufmt::{uWrite, uwrite};
 use crate::config::model::Family;
 use crate::control::{AddressStatus, InstanceStatus, Reply, RouterStatus, TrackStatus};
 use crate::router::event::Shown;
-use crate::text::{Ip, Text, Written};
+use crate::text::{self, Ip, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
 use crate::vrrp::timing::Micros;
 
@@ -207,13 +207,8 @@ impl<'n> Table<'n> {
         number(i.vrid as u64, 6, t)?;
         number(i.version as u64, 3, t)?;
         padded(i.interface, 17, t)?;
-        let mut line = heapless::String::<24>::new();
-        let mut sink =
-            |b: &[u8]| core::str::from_utf8(b).ok().and_then(|s| line.push_str(s).ok()).ok_or(crate::text::Stopped);
-        let mut since = Text::new(&mut sink);
-        people(i.since, &mut since)?;
-        since.flush()?;
-        padded(&line, 11, t)?;
+        let since = text::cut_to::<24>(&mut |t| people(i.since, t));
+        padded(&since, 11, t)?;
         uwrite!(t, "{}\n", i.name)?;
         let note = |t: &mut Text<'_>, words: &str| uwrite!(t, "        {}\n", words);
         if let Some(fault) = i.fault {

@@ -81,6 +81,20 @@ pub fn write_to<W: Write>(out: &mut W, f: &mut dyn FnMut(&mut Text<'_>) -> Writt
     failed.map_or(Ok(()), Err)
 }
 
+/// Renders with `f` into a string of at most `N` bytes; what does not fit is cut off, at a character.
+pub fn cut_to<const N: usize>(f: &mut dyn FnMut(&mut Text<'_>) -> Written) -> heapless::String<N> {
+    let mut out = heapless::String::new();
+    let mut sink = |bytes: &[u8]| {
+        // `Text` hands on whole characters.
+        let mut characters = core::str::from_utf8(bytes).unwrap_or("?").chars();
+        characters.try_for_each(|c| out.push(c)).map_err(|_| Stopped)
+    };
+    let mut text = Text::new(&mut sink);
+    // What was cut is still worth reading.
+    let _ = f(&mut text).and_then(|()| text.flush());
+    out
+}
+
 /// An address in canonical form (IPv6: RFC 5952).
 #[derive(Clone, Copy)]
 pub struct Ip(pub IpAddr);
@@ -295,6 +309,14 @@ mod tests {
             assert_eq!(shown(&mut |t| uwrite!(t, "{}", Duration(Micros(us)))), exact);
             assert_eq!(shown(&mut |t| uwrite!(t, "{}", Seconds(Micros(us)))), people);
         }
+    }
+
+    /// What is too long is cut, and not inside a character.
+    #[test]
+    fn cut() {
+        assert_eq!(cut_to::<8>(&mut |t| t.write_str("short")).as_str(), "short");
+        assert_eq!(cut_to::<8>(&mut |t| t.write_str("1234567é")).as_str(), "1234567");
+        assert_eq!(cut_to::<200>(&mut |t| t.write_str(&"x".repeat(500))).len(), 200);
     }
 
     /// Text longer than the buffer arrives whole; a full writer's error comes back.

@@ -23,7 +23,7 @@ use std::os::fd::AsFd;
 
 use ufmt::{uWrite, uwrite};
 
-use crate::text::{Text, Written};
+use crate::text::{self, Text, Written};
 
 /// Why a check failed, in words for status.
 pub type Reason = heapless::String<128>;
@@ -42,19 +42,7 @@ pub enum Source<'a> {
 
 /// Renders a reason; what does not fit is cut off.
 fn reason(render: &mut dyn FnMut(&mut Text<'_>) -> Written) -> Reason {
-    let mut out = Reason::new();
-    let mut sink = |bytes: &[u8]| {
-        for c in core::str::from_utf8(bytes).unwrap_or("?").chars() {
-            if out.push(c).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
-    let mut text = Text::new(&mut sink);
-    // The sink refuses nothing.
-    let _ = render(&mut text).and_then(|()| text.flush());
-    out
+    text::cut_to(render)
 }
 
 /// A reason that is a fixed text.

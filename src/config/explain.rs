@@ -8,10 +8,8 @@ use ufmt::{uWrite, uwrite};
 
 use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
 use crate::text::{self, Ip, Seconds, Text, Written};
+use crate::vrrp::packet::{GROUP_V4, GROUP_V6, PRIORITY_OWNER as OWNER};
 use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
-
-/// The priority of an address owner.
-const OWNER: u8 = 255;
 
 /// Writes, for each instance of `config`, what it does.
 pub fn explain<W: Write>(config: &Config, out: &mut W) -> Result<(), W::Error> {
@@ -66,8 +64,8 @@ fn adverts(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
         uwrite!(t, " from {}", Ip(source))?;
     }
     let group = i.group.unwrap_or(match i.family {
-        Family::V4 => IpAddr::V4([224, 0, 0, 18].into()),
-        Family::V6 => IpAddr::V6([0xff02, 0, 0, 0, 0, 0, 0, 0x12].into()),
+        Family::V4 => IpAddr::V4(GROUP_V4),
+        Family::V6 => IpAddr::V6(GROUP_V6),
     });
     uwrite!(t, " to {} (multicast).\n", Ip(group))
 }

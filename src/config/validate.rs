@@ -8,12 +8,8 @@ use super::assemble::{Assembler, Slot, infer_family};
 use super::diagnostics::Pos;
 use super::model::{Address, ChecksumForm, Config, Family, MAX_LINKS, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
 use crate::text::{Duration, Ip, Text, Written};
+use crate::vrrp::packet;
 use crate::vrrp::timing::{Centis, Version};
-
-/// Addresses that an IPv4 advert can hold: the packet counts them in a byte.
-const MAX_ADVERTISED_V4: usize = 255;
-/// Addresses that an IPv6 advert can hold in an Ethernet frame: (1500 - 40 - 8) / 16.
-const MAX_ADVERTISED_V6: usize = 90;
 
 fn family_name(family: Family) -> &'static str {
     match family {
@@ -115,7 +111,7 @@ impl Assembler<'_> {
             });
             return;
         };
-        let max = if family == Family::V4 { MAX_ADVERTISED_V4 } else { MAX_ADVERTISED_V6 };
+        let max = if family == Family::V4 { packet::MAX_V4 } else { packet::MAX_V6 };
         let (ip, link_local) = (addresses[first].ip, addresses.iter().any(|a| is_link_local(a.ip)));
         if advertised > max {
             let over = addresses.iter().enumerate().filter(|(_, a)| !a.excluded).nth(max).map_or(first, |(i, _)| i);

@@ -9,7 +9,7 @@ use super::report::{self, System};
 use super::{Core, hooks};
 use crate::router::event::Report;
 use crate::sys::syslog::Verdict;
-use crate::text::{Text, Written};
+use crate::text::{self, Text, Written};
 use crate::vrrp::timing::Instant;
 
 impl Core {
@@ -57,11 +57,6 @@ fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'
 
 /// Logs a line that ufmt renders; what is too long is cut.
 pub(super) fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-    let mut text = heapless::String::<320>::new();
-    let mut sink =
-        |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|s| text.push_str(s).ok()).ok_or(crate::text::Stopped);
-    let mut out = Text::new(&mut sink);
-    // A line that is cut is still worth reading.
-    let _ = line(&mut out).and_then(|()| out.flush());
+    let text = text::cut_to::<320>(line);
     log::log!(level, "{}", text.as_str());
 }

@@ -21,11 +21,8 @@ use super::filter::{self, VridBitmap};
 use super::sockopt;
 use crate::config::model::Family;
 use crate::router::event::Received;
+use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
 
-/// The protocol's number (RFC 9568 §5.1.1.4).
-pub const IPPROTO_VRRP: u8 = 112;
-/// TTL and hop limit of what we send (RFC 9568 §5.1.1.3, §5.1.2.3).
-const TTL: u8 = 255;
 /// TOS and traffic class: internetwork control.
 const TOS: u8 = 0xC0;
 /// Bytes that may queue: some hundred adverts.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::line;
-use picovrrp::config::model::Config;
+use picovrrp::config::model::{Condition, Config};
 
 fn read(path: &Path) -> Box<Config> {
     let (mut config, mut found) = (Box::new(Config::default()), Diagnostics::new());
@@ -41,8 +41,8 @@ fn every_board_is_a_pair() {
             assert!(x.priority > y.priority, "{}: A leads", dir.display());
             for i in [x, y] {
                 let config = if i == x { &a } else { &b };
-                let lost: i16 = config.tracks_of(i).iter().map(|t| t.adds(false)).sum();
-                assert!((x.priority as i16 + lost) < y.priority as i16, "{}: the uplink decides", dir.display());
+                let lost: i32 = config.tracks_of(i).iter().map(|t| t.adds(Condition::Down)).sum();
+                assert!((x.priority as i32 + lost) < y.priority as i32, "{}: the uplink decides", dir.display());
             }
         }
         for name in ["a.conf", "b.conf"] {

@@ -13,40 +13,9 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use ufmt::uwrite;
 
 use super::{Outcome, because, failed, random, reason};
+use crate::config::model::RecordType;
 use crate::sys::context::Context;
 use crate::vrrp::timing::Instant;
-
-/// Record types that can be asked for (RFC 1035 §3.2.2, RFC 3596).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum Type {
-    /// An IPv4 address.
-    A = 1,
-    /// A name server.
-    Ns = 2,
-    /// Another name.
-    Cname = 5,
-    /// The zone's beginning.
-    Soa = 6,
-    /// A name for an address.
-    Ptr = 12,
-    /// A mail exchanger.
-    Mx = 15,
-    /// Text.
-    Txt = 16,
-    /// An IPv6 address.
-    Aaaa = 28,
-}
-
-impl Type {
-    /// By its name, in either case.
-    pub fn parse(name: &str) -> Option<Type> {
-        use Type::*;
-        [("A", A), ("NS", Ns), ("CNAME", Cname), ("SOA", Soa), ("PTR", Ptr), ("MX", Mx), ("TXT", Txt), ("AAAA", Aaaa)]
-            .into_iter()
-            .find_map(|(n, t)| n.eq_ignore_ascii_case(name).then_some(t))
-    }
-}
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
@@ -58,12 +27,12 @@ const MAX_RESPONSE: usize = 512;
 pub struct Query {
     /// The name, the type and the class.
     question: Vec<u8, 260>,
-    kind: Type,
+    kind: RecordType,
 }
 
 impl Query {
     /// For `name`, which may end in a dot; `.` is the root.
-    pub fn new(name: &str, kind: Type) -> Result<Query, &'static str> {
+    pub fn new(name: &str, kind: RecordType) -> Result<Query, &'static str> {
         const TOO_LONG: &str = "a domain name has at most 255 bytes";
         let mut question = Vec::new();
         let name = name.strip_suffix('.').unwrap_or(if name.is_empty() {
@@ -207,7 +176,10 @@ mod tests {
     use std::net::UdpSocket;
 
     /// What the check says to a server that answers a query with these datagrams.
-    fn outcome(kind: Type, answers: impl Fn(&[u8]) -> std::vec::Vec<std::vec::Vec<u8>> + Send + 'static) -> String {
+    fn outcome(
+        kind: RecordType,
+        answers: impl Fn(&[u8]) -> std::vec::Vec<std::vec::Vec<u8>> + Send + 'static,
+    ) -> String {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = server.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -242,16 +214,16 @@ mod tests {
     fn answers() {
         let a: (u16, &[u8]) = (1, &[192, 0, 2, 1]);
         let cname: (u16, &[u8]) = (5, &[1, b'x', 0]);
-        assert_eq!(outcome(Type::A, move |q| vec![response(q, 0, &[a])]), "up");
-        assert_eq!(outcome(Type::A, move |q| vec![response(q, 0, &[cname, a])]), "up");
-        assert_eq!(outcome(Type::Aaaa, move |q| vec![response(q, 0, &[cname])]), "no record of that type");
-        assert_eq!(outcome(Type::A, |q| vec![response(q, 0, &[])]), "no record of that type");
-        assert_eq!(outcome(Type::A, |q| vec![response(q, 3, &[])]), "no such name");
-        assert_eq!(outcome(Type::A, |q| vec![response(q, 2, &[])]), "the server failed");
-        assert_eq!(outcome(Type::A, |q| vec![response(q, 5, &[])]), "the server refused");
-        assert_eq!(outcome(Type::A, |q| vec![response(q, 0x0200, &[])]), "the answer is too long for UDP");
+        assert_eq!(outcome(RecordType::A, move |q| vec![response(q, 0, &[a])]), "up");
+        assert_eq!(outcome(RecordType::A, move |q| vec![response(q, 0, &[cname, a])]), "up");
+        assert_eq!(outcome(RecordType::Aaaa, move |q| vec![response(q, 0, &[cname])]), "no record of that type");
+        assert_eq!(outcome(RecordType::A, |q| vec![response(q, 0, &[])]), "no record of that type");
+        assert_eq!(outcome(RecordType::A, |q| vec![response(q, 3, &[])]), "no such name");
+        assert_eq!(outcome(RecordType::A, |q| vec![response(q, 2, &[])]), "the server failed");
+        assert_eq!(outcome(RecordType::A, |q| vec![response(q, 5, &[])]), "the server refused");
+        assert_eq!(outcome(RecordType::A, |q| vec![response(q, 0x0200, &[])]), "the answer is too long for UDP");
         assert_eq!(
-            outcome(Type::A, move |q| {
+            outcome(RecordType::A, move |q| {
                 let mut m = response(q, 0, &[a]);
                 m.truncate(m.len() - 1);
                 vec![m]
@@ -271,9 +243,9 @@ mod tests {
             question[14] ^= 1;
             vec![id, question, q.to_vec(), vec![], vec![0xff; 300]]
         };
-        assert_eq!(outcome(Type::A, wrong), "no answer in time");
+        assert_eq!(outcome(RecordType::A, wrong), "no answer in time");
         assert_eq!(
-            outcome(Type::A, move |q| {
+            outcome(RecordType::A, move |q| {
                 let mut all = wrong(q);
                 all.push(response(q, 0, &[a]));
                 all
@@ -285,31 +257,31 @@ mod tests {
     #[test]
     fn nobody_there() {
         let to = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let query = Query::new(".", Type::Ns).unwrap();
+        let query = Query::new(".", RecordType::Ns).unwrap();
         let r = run(async |c| dns(c, to, &query, clock::now() + Micros::from_secs(5)).await);
         assert_eq!(r.unwrap_err(), "connection refused");
     }
 
     #[test]
     fn names() {
-        assert_eq!(Query::new("a.bc.", Type::Mx).unwrap().question, *b"\x01a\x02bc\0\0\x0f\0\x01");
-        assert_eq!(Query::new(".", Type::Ns).unwrap().question, *b"\0\0\x02\0\x01");
+        assert_eq!(Query::new("a.bc.", RecordType::Mx).unwrap().question, *b"\x01a\x02bc\0\0\x0f\0\x01");
+        assert_eq!(Query::new(".", RecordType::Ns).unwrap().question, *b"\0\0\x02\0\x01");
         let label = "x".repeat(63);
         let longest = format!("{label}.{label}.{label}.{}", "y".repeat(61));
-        assert_eq!(Query::new(&longest, Type::A).unwrap().question.len(), 255 + 4);
+        assert_eq!(Query::new(&longest, RecordType::A).unwrap().question.len(), 255 + 4);
         for bad in
             ["", "..", "a..b", ".a", "a b", "ä.example", &"x".repeat(64), &format!("{longest}y"), &"a.".repeat(200)]
         {
-            assert!(Query::new(bad, Type::A).is_err(), "{bad}");
+            assert!(Query::new(bad, RecordType::A).is_err(), "{bad}");
         }
-        assert_eq!(Type::parse("aaaa"), Some(Type::Aaaa));
-        assert_eq!(Type::parse("ANY"), None);
+        assert_eq!(RecordType::parse("aaaa"), Some(RecordType::Aaaa));
+        assert_eq!(RecordType::parse("ANY"), None);
     }
 
     proptest::proptest! {
         #[test]
         fn junk(m: std::vec::Vec<u8>, flips: [(u8, u8); 4], cut: u8) {
-            let query = Query::new("www.example.org", Type::A).unwrap();
+            let query = Query::new("www.example.org", RecordType::A).unwrap();
             let _ = query.judge(0, &m);
             let mut near = response(&query.message(7), 0, &[(5, &[1, b'x', 0]), (1, &[1, 2, 3, 4])]);
             for (at, xor) in flips {

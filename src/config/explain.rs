@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use embedded_io::Write;
 use ufmt::{uWrite, uwrite};
 
-use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
+use super::model::{ChecksumForm, Condition, Config, Family, Instance, Preempt, Start};
 use crate::text::{self, Ip, Seconds, Text, Written};
 use crate::vrrp::packet::{GROUP_V4, GROUP_V6, PRIORITY_OWNER as OWNER};
 use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
@@ -124,7 +124,7 @@ fn contest(i: &Instance, t: &mut Text<'_>) -> Written {
 
 fn tracking(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     for track in config.tracks_of(i) {
-        let name = config.str(track.interface);
+        let name = config.str(track.what.name());
         let state = |up| if up { "up" } else { "down" };
         if track.weight == 0 {
             let bad = state(track.reverse);
@@ -132,7 +132,7 @@ fn tracking(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
             continue;
         }
         // One of the two changes nothing.
-        let up = track.adds(true) != 0;
+        let up = track.adds(Condition::Up) != 0;
         let sum = (i.priority as i32 + track.weight as i32).clamp(1, 254);
         let sum = if i.priority == OWNER { OWNER as i32 } else { sum };
         uwrite!(t, "  While {} is {} its priority is {}", name, state(up), sum)?;

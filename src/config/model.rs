@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::vrrp::timing::{Centis, Micros, Version};
 
+mod checks;
+
+pub use checks::{
+    Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked,
+};
+
 /// Reads a limit from the build's environment, so that a build may raise it.
 const fn limit(env: Option<&str>, default: usize) -> usize {
     match env {
@@ -33,7 +39,9 @@ pub const MAX_INSTANCES: usize = limit(option_env!("PICOVRRP_MAX_INSTANCES"), 32
 pub const MAX_ADDRESSES: usize = limit(option_env!("PICOVRRP_MAX_ADDRESSES"), 256);
 /// Unicast peers of all instances together (`PICOVRRP_MAX_PEERS`).
 pub const MAX_PEERS: usize = limit(option_env!("PICOVRRP_MAX_PEERS"), 64);
-/// Trackers of all instances together (`PICOVRRP_MAX_TRACKS`).
+/// Checks (`PICOVRRP_MAX_CHECKS`; at most 255).
+pub const MAX_CHECKS: usize = limit(option_env!("PICOVRRP_MAX_CHECKS"), 32);
+/// Trackers of all instances and groups together (`PICOVRRP_MAX_TRACKS`).
 pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 /// Bytes of all names together (`PICOVRRP_MAX_STRINGS`).
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
@@ -41,14 +49,15 @@ pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
 /// Multicast groups on one interface and family.
 pub const MAX_MULTICAST_GROUPS: usize = 8;
-/// Sync groups.
-pub const MAX_GROUPS: usize = 8;
+/// Sync groups (`PICOVRRP_MAX_GROUPS`; at most 255).
+pub const MAX_GROUPS: usize = limit(option_env!("PICOVRRP_MAX_GROUPS"), 8);
 /// The longest name of an instance, in bytes.
 pub const MAX_NAME: usize = 64;
 /// The longest name of an interface, in bytes (IFNAMSIZ less the NUL).
 pub const MAX_IFNAME: usize = 15;
 
 static_assertions::const_assert!(MAX_INSTANCES >= 1 && MAX_INSTANCES <= 255);
+static_assertions::const_assert!(MAX_CHECKS <= 255 && MAX_GROUPS <= 255);
 static_assertions::const_assert!(
     MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_TRACKS <= 0xffff && MAX_STRINGS <= 0xffff
 );
@@ -261,49 +270,6 @@ pub struct Peer {
     pub max_ttl: u8,
 }
 
-/// Commands that are run when an instance changes its state; empty for none. A command is split on
-/// blanks and run without a shell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hooks {
-    /// After each change, with `INSTANCE NAME STATE PRIORITY` behind its own words.
-    pub any: StrId,
-    /// On becoming Active, before `any`; its own words alone. So are the others.
-    pub master: StrId,
-    /// On becoming Backup.
-    pub backup: StrId,
-    /// On falling into Fault.
-    pub fault: StrId,
-    /// On stopping.
-    pub stop: StrId,
-}
-
-/// What an instance follows with its priority, or falls into Fault with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Track {
-    /// The interface: it counts as up while it is there, up and with carrier.
-    pub interface: StrId,
-    /// Added to the priority while up if positive, while down if negative; 0: down is a Fault.
-    pub weight: i16,
-    /// Up and down change places.
-    pub reverse: bool,
-}
-
-impl Track {
-    /// The largest weight, and the smallest without its sign.
-    pub const MAX_WEIGHT: i16 = 253;
-
-    /// What it adds to the priority while the thing is `up` or not.
-    pub const fn adds(&self, up: bool) -> i16 {
-        let good = up != self.reverse;
-        if good == (self.weight > 0) { self.weight } else { 0 }
-    }
-
-    /// Whether it puts the instance in Fault while the thing is `up` or not.
-    pub const fn faults(&self, up: bool) -> bool {
-        self.weight == 0 && up == self.reverse
-    }
-}
-
 /// One virtual router on one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -387,6 +353,21 @@ pub enum LogLevel {
     Debug,
 }
 
+/// A command of the daemon's own start or end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The command, split on blanks and run without a shell; empty for none.
+    pub command: StrId,
+    /// What it may take before it is killed.
+    pub timeout: Micros,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Lifecycle {
+        Lifecycle { command: StrId::default(), timeout: Micros::from_secs(10) }
+    }
+}
+
 /// Everything that one daemon is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -404,6 +385,24 @@ pub struct Config {
     pub script_security: bool,
     /// From start to the first instance's start.
     pub startup_delay: Micros,
+    /// Scripts of checks that run at once.
+    pub max_children: u8,
+    /// What a notify hook may take before it is killed.
+    pub notify_timeout: Micros,
+    /// A FIFO that gets a line for each change of state; empty for none.
+    pub notify_fifo: StrId,
+    /// OpenWrt's hotplug types that are called at each change, with blanks between them; empty for none.
+    pub hotplug: StrId,
+    /// Run before the instances start.
+    pub startup: Lifecycle,
+    /// Run when all instances have stopped.
+    pub shutdown: Lifecycle,
+    /// The checks.
+    pub checks: Vec<Check, MAX_CHECKS>,
+    /// The sync groups.
+    pub groups: Vec<Group, MAX_GROUPS>,
+    /// Pool of the names of the groups' instances.
+    pub members: Vec<StrId, MAX_INSTANCES>,
     /// The virtual routers.
     pub instances: Vec<Instance, MAX_INSTANCES>,
     /// Pool of virtual addresses.
@@ -426,6 +425,15 @@ impl Default for Config {
             script_user: StrId::default(),
             script_security: true,
             startup_delay: Micros::ZERO,
+            max_children: 4,
+            notify_timeout: Micros::from_secs(60),
+            notify_fifo: StrId::default(),
+            hotplug: StrId::default(),
+            startup: Lifecycle::default(),
+            shutdown: Lifecycle::default(),
+            checks: Vec::new(),
+            groups: Vec::new(),
+            members: Vec::new(),
             instances: Vec::new(),
             addresses: Vec::new(),
             peers: Vec::new(),
@@ -454,6 +462,26 @@ impl Config {
     /// What `instance` tracks.
     pub fn tracks_of(&self, instance: &Instance) -> &[Track] {
         instance.tracks.of(&self.tracks)
+    }
+
+    /// What `group` tracks for its instances.
+    pub fn tracks_of_group(&self, group: &Group) -> &[Track] {
+        group.tracks.of(&self.tracks)
+    }
+
+    /// The names of `group`'s instances.
+    pub fn members_of(&self, group: &Group) -> &[StrId] {
+        group.members.of(&self.members)
+    }
+
+    /// The place of the instance called `name`.
+    pub fn instance_named(&self, name: StrId) -> Option<usize> {
+        self.instances.iter().position(|i| self.str(i.name) == self.str(name))
+    }
+
+    /// The place of the check called `name`.
+    pub fn check_named(&self, name: StrId) -> Option<usize> {
+        self.checks.iter().position(|c| self.str(c.name) == self.str(name))
     }
 
     /// The interface that `address` of `instance` stands on.

@@ -6,7 +6,9 @@ use ufmt::{uWrite, uwrite};
 
 use super::assemble::{Assembler, Slot, infer_family};
 use super::diagnostics::Pos;
-use super::model::{Address, ChecksumForm, Config, Family, MAX_LINKS, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
+use super::model::{
+    Address, ChecksumForm, Config, Family, MAX_LINKS, MAX_MULTICAST_GROUPS, Preempt, Start, StrId, Tracked,
+};
 use crate::text::{Duration, Ip, Text, Written};
 use crate::vrrp::packet;
 use crate::vrrp::timing::{Centis, Version};
@@ -408,8 +410,8 @@ impl Assembler<'_> {
             let Some(track) = self.config.tracks.get(i).copied() else { break };
             let at = self.track_at.get(i).copied().unwrap_or(self.draft.at);
             let before = self.config.tracks.get(v.tracks.start as usize..i).unwrap_or(&[]);
-            let twice = before.iter().any(|t| t.interface == track.interface);
-            let name = self.config.strings.get(track.interface);
+            let twice = before.iter().any(|t| t.what == track.what);
+            let name = self.config.strings.get(track.what.name());
             let of = self.config.strings.get(v.name);
             if twice {
                 self.diag.error(at, &mut |t| uwrite!(t, "instance '{}' tracks {} twice", of, name));
@@ -417,7 +419,7 @@ impl Assembler<'_> {
                 self.diag.warning(at, &mut |t| {
                     uwrite!(t, "instance '{}' has priority 255, which no weight changes: {} has no effect", of, name)
                 });
-            } else if track.interface == v.interface && !track.reverse {
+            } else if track.what == Tracked::Interface(v.interface) && !track.reverse {
                 self.diag.warning(at, &mut |t| {
                     uwrite!(t, "instance '{}' speaks on {}: without it, it is in Fault, tracked or not", of, name)
                 });
@@ -430,7 +432,10 @@ impl Assembler<'_> {
         let mut links: heapless::Vec<StrId, MAX_LINKS> = heapless::Vec::new();
         let config: &Config = self.config;
         let named = config.instances.iter().chain([&self.draft.values]).flat_map(|i| {
-            let tracked = config.tracks_of(i).iter().map(|t| t.interface);
+            let tracked = config.tracks_of(i).iter().filter_map(|t| match t.what {
+                Tracked::Interface(name) => Some(name),
+                Tracked::Check(_) => None,
+            });
             config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]).chain(tracked)
         });
         for link in named.filter(|l| !l.is_empty()) {

@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::Core;
+use crate::config::model::Condition;
 use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus, TrackStatus};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
@@ -188,8 +189,9 @@ fn address_frame(core: &Core, i: usize, a: usize, buffer: &mut [u8; MAX_FRAME]) 
 }
 
 fn track_frame(core: &Core, i: usize, t: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
-    let (name, track, up) = core.router.tracks(i).nth(t)?;
-    let status = TrackStatus { name, up, weight: track.weight, reverse: track.reverse };
+    let t = core.router.tracks(i).nth(t)?;
+    let up = t.condition == Condition::Up;
+    let status = TrackStatus { name: t.name, up, weight: t.track.weight, reverse: t.track.reverse };
     control::encode(buffer, &Reply::Track(status)).map(<[u8]>::len)
 }
 

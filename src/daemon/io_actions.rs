@@ -7,8 +7,8 @@ use std::rc::Rc;
 use heapless::Vec;
 
 use super::report::System;
-use crate::config::model::{Family, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS};
-use crate::router::event::{AddressId, AddressSpec, Report, Transition};
+use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS};
+use crate::router::event::{AddressId, AddressSpec, GroupTransition, Report, Transition};
 use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
@@ -22,12 +22,13 @@ pub(super) const MAX_SOCKETS: usize = 2 * MAX_LINKS;
 pub(super) const FIRST_SOCKET: u32 = 100;
 static_assertions::const_assert!(FIRST_SOCKET as usize + MAX_SOCKETS <= crate::sys::context::FIRST_TASK as usize);
 /// Lines that one step can give; more are counted, not kept.
-const MAX_NOTES: usize = MAX_INSTANCES + 32;
+const MAX_NOTES: usize = MAX_INSTANCES + MAX_GROUPS + 32;
 
 /// Something to log.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Note {
     Changed(Transition),
+    GroupChanged(GroupTransition),
     Report(Report),
     /// The system refused; the class, the instance or address it was for is in the words.
     Refused(System, i32),
@@ -218,6 +219,7 @@ impl Actions for Io {
                 }
             }
             Action::Changed(t) => self.note(Note::Changed(t)),
+            Action::GroupChanged(t) => self.note(Note::GroupChanged(t)),
             Action::Report(r) => self.note(Note::Report(r)),
         }
     }

@@ -19,6 +19,9 @@ impl Core {
                 say(log::Level::Info, &mut |to| report::transition(&self.router, t, to));
                 hooks::post(&self.router, &self.notifier, t);
             }
+            Note::GroupChanged(t) => {
+                say(log::Level::Info, &mut |to| report::group_transition(&self.router, t, to));
+            }
             Note::Report(r) => {
                 if let Report::ForeignAddress { .. } = r {
                     self.ownership_changed = true;

@@ -1,24 +1,24 @@
 //! What the log says, in words for the router's owner; the limiter's class of each line.
 
-use ufmt::{uWrite, uwrite};
+use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
-use crate::config::model::ChecksumForm;
+use crate::config::model::{ChecksumForm, Condition};
 use crate::router::Router;
-use crate::router::event::{Drop, Fault, InstanceId, Report, Shown, Transition};
+use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, Shown, Transition};
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 25;
+pub(super) const CLASSES: usize = 26;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum System {
-    Send = 19,
-    Address = 20,
-    Announce = 21,
-    Socket = 22,
-    Netlink = 23,
-    Control = 24,
+    Send = 20,
+    Address = 21,
+    Announce = 22,
+    Socket = 23,
+    Netlink = 24,
+    Control = 25,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -43,13 +43,14 @@ pub(super) fn class(report: &Report) -> usize {
         Report::ForeignAddress { .. } => 15,
         Report::AddressRestored { .. } => 16,
         Report::Priority { .. } => 17,
+        Report::Check { .. } => 18,
     }
 }
 
 pub(super) fn level(report: &Report) -> log::Level {
     match report {
         Report::Dropped { why: Drop::UnknownVrid(_) | Drop::NotAPeer, .. } => log::Level::Info,
-        Report::ChecksumForm { .. } | Report::Priority { .. } => log::Level::Info,
+        Report::ChecksumForm { .. } | Report::Priority { .. } | Report::Check { .. } => log::Level::Info,
         _ => log::Level::Warn,
     }
 }
@@ -63,14 +64,19 @@ pub(super) fn transition(router: &Router, t: &Transition, to: &mut Text<'_>) -> 
     let interface = router.view(t.instance.0 as usize).map_or("?", |v| v.interface);
     match (t.to, t.fault) {
         (Shown::Fault, Some(Fault::Tracked)) => {
-            let failed = router.tracks(t.instance.0 as usize).find(|(_, track, up)| track.faults(*up));
-            let (name, _, up) = failed.map_or(("?", None, false), |(name, track, up)| (name, Some(track), up));
-            uwrite!(to, " (it tracks {}, which is {})", name, if up { "up" } else { "down" })
+            let failed = router.tracks(t.instance.0 as usize).find(|t| t.track.faults(t.condition));
+            let (name, condition) = failed.map_or(("?", Condition::Unknown), |t| (t.name, t.condition));
+            uwrite!(to, " (it tracks {}, which is {})", name, Told(condition))
         }
         (Shown::Fault, Some(fault)) => uwrite!(to, " ({}: {})", interface, fault.words()),
         (Shown::Master, _) => uwrite!(to, " (priority {}, {})", t.priority, t.reason.name()),
         _ => uwrite!(to, " (priority {})", t.priority),
     }
+}
+
+pub(super) fn group_transition(router: &Router, t: &GroupTransition, to: &mut Text<'_>) -> Written {
+    let name = router.group(t.group.0 as usize).map_or("?", |g| g.name);
+    uwrite!(to, "group {}: {} -> {}", name, t.from.word(), t.to.word())
 }
 
 pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Written {
@@ -122,6 +128,10 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
             name(router, instance),
             Ip(address)
         ),
+        Report::Check { check, from: _, to: now } => {
+            let name = router.check(check.0 as usize).map_or("?", |c| c.name);
+            uwrite!(to, "check {}: {}", name, Told(now))
+        }
         Report::Priority { instance, from, to: now } => {
             uwrite!(to, "{}: effective priority {} -> {}", name(router, instance), from, now)
         }
@@ -131,6 +141,21 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
             name(router, instance),
             Ip(address)
         ),
+    }
+}
+
+/// A condition in words.
+pub(super) struct Told(pub(super) Condition);
+
+impl uDisplay for Told {
+    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
+        match self.0 {
+            Condition::Unknown => f.write_str("unknown"),
+            Condition::Up => f.write_str("up"),
+            Condition::Down => f.write_str("down"),
+            Condition::Value(n) => uwrite!(f, "{}", n),
+            Condition::Broken => f.write_str("without a number"),
+        }
     }
 }
 

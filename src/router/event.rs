@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{ChecksumForm, Family, Scope};
+use crate::config::model::{ChecksumForm, Condition, Family, Scope};
 use crate::vrrp::stats::Reason;
 use crate::vrrp::timing::Centis;
 
@@ -19,6 +19,27 @@ pub struct InstanceId(pub u8);
 /// A virtual address, by its place in the configuration's pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressId(pub u16);
+
+/// A check, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckId(pub u8);
+
+/// A sync group, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u8);
+
+/// What one run of a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckResult {
+    /// It succeeded.
+    Up,
+    /// It failed.
+    Down,
+    /// A file's number.
+    Value(i16),
+    /// A file without a number.
+    Broken,
+}
 
 /// A VRRP message as it came from a socket.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +112,14 @@ pub enum Event<'a> {
         /// Every address on it.
         list: &'a [LinkAddress],
     },
+    /// A check has run. How often it must succeed or fail to count is the router's business. An
+    /// `interface` check needs no run but to be counted: the router sees its changes itself.
+    Check {
+        /// Which.
+        check: CheckId,
+        /// What it came to.
+        result: CheckResult,
+    },
     /// An address on a link is ours from an earlier run that did not clean up.
     Stale(AddressId),
     /// Adding an address was refused because an equal one is there that is not ours.
@@ -157,6 +186,8 @@ pub enum Fault {
     NoAddress,
     /// Something that it tracks with weight 0 is down.
     Tracked,
+    /// Another member of its sync group is in Fault.
+    Group,
 }
 
 impl Fault {
@@ -167,6 +198,7 @@ impl Fault {
             Fault::InterfaceDown => "interface down",
             Fault::NoAddress => "no address to send from",
             Fault::Tracked => "what it tracks is down",
+            Fault::Group => "another of its group is in fault",
         }
     }
 }
@@ -186,6 +218,17 @@ pub struct Transition {
     pub fault: Option<Fault>,
     /// Effective priority.
     pub priority: u8,
+}
+
+/// All instances of a sync group have come to the same state.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupTransition {
+    /// Which.
+    pub group: GroupId,
+    /// The state that they were in together before.
+    pub from: Shown,
+    /// The state that they are in.
+    pub to: Shown,
 }
 
 /// Why a packet was not processed; each has a counter.
@@ -283,6 +326,15 @@ pub enum Report {
         /// The address.
         address: IpAddr,
     },
+    /// A check has changed: it failed or succeeded often enough, or a file's number is another.
+    Check {
+        /// Which.
+        check: CheckId,
+        /// What it said before.
+        from: Condition,
+        /// What it says now.
+        to: Condition,
+    },
     /// What an instance tracks changed its effective priority.
     Priority {
         /// Which.
@@ -340,6 +392,8 @@ pub enum Action<'a> {
     },
     /// An instance changed its state: log it and tell whoever wants to know.
     Changed(Transition),
+    /// A sync group changed its state; its members' changes have been told before.
+    GroupChanged(GroupTransition),
     /// Something worth a line in the log.
     Report(Report),
 }

@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use heapless::Vec;
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
+use super::tracking::Followed;
 use super::{Action, Actions, Router, group_of, spec};
 use crate::config::model::{Family, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
@@ -144,8 +145,7 @@ impl Router {
                 }
             }
         }
-        self.evaluate_tracking(at, now, out);
-        self.evaluate_on(at, now, out);
+        self.evaluate_link(at, now, out);
     }
 
     pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
@@ -162,8 +162,7 @@ impl Router {
         }
         self.rebuild_index();
         self.rebind(ifindex, out);
-        self.evaluate_tracking(at, now, out);
-        self.evaluate_on(at, now, out);
+        self.evaluate_link(at, now, out);
     }
 
     /// All addresses of an interface: chooses what we send from, and finds what is missing or foreign.
@@ -249,6 +248,13 @@ impl Router {
         on.into_iter().enumerate().filter(|(_, on)| *on).map(|(i, _)| i)
     }
 
+    /// Link `at` changed: whoever looks at it or speaks on it is looked at again.
+    fn evaluate_link(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
+        self.check_interfaces(Some(at), now, out);
+        self.evaluate_followers(Followed::Link(at as u8), now, out);
+        self.evaluate_on(at, now, out);
+    }
+
     fn evaluate_on(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
         for i in self.instances_on(at) {
             self.evaluate(i, now, out);
@@ -291,14 +297,36 @@ impl Router {
         if slot.source.is_none() { Some(Fault::NoAddress) } else { None }
     }
 
-    /// Compares what an instance may do with what it does: starts it, or puts it in Fault.
+    /// Compares what an instance and the others of its group may do with what they do: starts them,
+    /// or puts them in Fault.
     pub(super) fn evaluate(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
-        self.weigh(i, out);
-        let fault = self.fault_of(i).or_else(|| self.tracked_fault(i));
+        let group = self.slots[i].group;
+        let same = |router: &Router, m: usize| m == i || (group.is_some() && router.slots[m].group == group);
+        let (mut faults, mut held) = (0, false);
+        for m in 0..self.slots.len() {
+            if same(self, m) {
+                self.weigh(m, out);
+                let fault = self.fault_of(m).or_else(|| self.tracked_fault(m));
+                self.slots[m].own_fault = fault;
+                faults += u32::from(fault.is_some());
+                held |= self.is_held(m);
+            }
+        }
+        for m in 0..self.slots.len() {
+            if same(self, m) {
+                let of_group = (faults > 0).then_some(Fault::Group);
+                self.conform(m, self.slots[m].own_fault.or(of_group), held, now, out);
+            }
+        }
+    }
+
+    /// Starts an instance, or puts it in Fault. One that waits for a check's first result (`held`)
+    /// does not start; one that runs already goes on.
+    fn conform(&mut self, i: usize, fault: Option<Fault>, held: bool, now: Instant, out: &mut dyn Actions) {
         let running = self.slots[i].election.state() != State::Initialize;
         self.slots[i].fault = fault;
         match (self.phase, fault) {
-            (super::Phase::Running, None) if !running => {
+            (super::Phase::Running, None) if !running && !held => {
                 let p = self.parameters(i);
                 if self.slots[i].shown == Shown::Fault {
                     // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
@@ -311,7 +339,7 @@ impl Router {
                 self.follow(i, outcome, now, out);
             }
             // The interface works, so the successor can be told and awaited.
-            (super::Phase::Running, Some(Fault::Tracked)) if running => {
+            (super::Phase::Running, Some(Fault::Tracked | Fault::Group)) if running => {
                 let p = self.parameters(i);
                 let slot = &mut self.slots[i];
                 slot.last_event = LastEvent::InterfaceDown;

@@ -9,6 +9,8 @@
 //! - `receive`: an advert's way from the socket to the election.
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
+//! - `group`: instances that are Active together or not at all.
+//! - `perform`: what an instance does as Active.
 //! - `reload`: another configuration, and what stays as it is.
 //! - `view`: what status shows.
 
@@ -17,19 +19,20 @@ use core::net::IpAddr;
 use heapless::{Vec, index_map::FnvIndexMap};
 
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt,
-    Start,
+    Config, Family, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt, Start,
 };
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
-use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
+use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
-use crate::vrrp::timing::{Centis, Instant, Micros, Version};
+use crate::vrrp::timing::{Centis, Instant, Micros};
 
 mod announce;
 mod checksum;
 mod deadlines;
 pub mod event;
+mod group;
 mod link;
+mod perform;
 mod receive;
 mod reload;
 mod tracking;
@@ -38,12 +41,15 @@ mod view;
 pub use announce::PACE;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
-pub use view::InstanceView;
+pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
 use deadlines::Deadlines;
-use event::{AddressId, AddressSpec, Fault, InstanceId, Report, Shown, Transition};
+use event::{AddressId, AddressSpec, Fault, InstanceId, Shown, Transition};
+use group::GroupSlot;
 use link::Link;
+use perform::{group_of, spec};
+use tracking::{CheckSlot, Followed};
 
 /// Adverts and announcements due within this time are served by one wake-up. Never
 /// Active_Down_Timers: at 1 cs one point of priority is 39 µs.
@@ -70,6 +76,10 @@ struct Slot {
     /// What we send from, while it is usable.
     source: Option<IpAddr>,
     fault: Option<Fault>,
+    /// What keeps it by itself from speaking, whatever its group.
+    own_fault: Option<Fault>,
+    /// Its sync group.
+    group: Option<u8>,
     /// What was last told outside.
     shown: Shown,
     /// When that changed.
@@ -120,8 +130,12 @@ pub struct Router {
     slots: Vec<Slot, MAX_INSTANCES>,
     /// Parallel to the configuration's addresses.
     vips: Vec<Vip, MAX_ADDRESSES>,
-    /// The interfaces tracked, in `links`; parallel to the configuration's trackers.
-    tracked: Vec<u8, MAX_TRACKS>,
+    /// Parallel to the configuration's checks.
+    checks: Vec<CheckSlot, MAX_CHECKS>,
+    /// Parallel to the configuration's groups.
+    groups: Vec<GroupSlot, MAX_GROUPS>,
+    /// What is tracked; parallel to the configuration's trackers.
+    tracked: Vec<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
     stats: GlobalStats,
@@ -136,6 +150,8 @@ impl Router {
             links: Vec::new(),
             slots: Vec::new(),
             vips: Vec::new(),
+            checks: Vec::new(),
+            groups: Vec::new(),
             tracked: Vec::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
@@ -156,8 +172,25 @@ impl Router {
             let _ = router.slots.push(Slot::new(link, instance.priority));
         }
         for t in 0..router.config.tracks.len() {
-            let link = router.link_named(router.config.tracks[t].interface);
-            let _ = router.tracked.push(link);
+            let followed = router.followed(router.config.tracks[t].what);
+            let _ = router.tracked.push(followed);
+        }
+        for c in 0..router.config.checks.len() {
+            let check = router.config.checks[c];
+            let link = router.link_of_check(&check.kind);
+            let _ = router.checks.push(CheckSlot::new(&check, link));
+        }
+        for g in 0..router.config.groups.len() {
+            let _ = router.groups.push(GroupSlot::new());
+            for m in router.config.groups[g].members.indices() {
+                let instance = router.config.members.get(m).and_then(|name| router.config.instance_named(*name));
+                if let Some(slot) = instance.and_then(|i| router.slots.get_mut(i)) {
+                    slot.group = Some(g as u8);
+                }
+            }
+        }
+        for i in 0..router.slots.len() {
+            router.slots[i].priority = router.effective_priority(i);
         }
         router
     }
@@ -201,6 +234,7 @@ impl Router {
             Event::Link(info) => self.link_changed(&info, now, out),
             Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
             Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
+            Event::Check { check, result } => self.checked(check.0 as usize, result, now, out),
             Event::Stale(id) => {
                 // If it is not there after all, the interface's addresses will say so.
                 if let Some(vip) = self.vips.get_mut(id.0 as usize) {
@@ -230,8 +264,13 @@ impl Router {
 
     fn run(&mut self, now: Instant, out: &mut dyn Actions) {
         self.phase = Phase::Running;
+        self.check_interfaces(None, now, out);
         for i in 0..self.slots.len() {
             self.evaluate(i, now, out);
+        }
+        // A reload may have changed who waits for whom.
+        for i in 0..self.slots.len() {
+            self.proceed(i, now, out);
         }
     }
 
@@ -291,6 +330,7 @@ impl Router {
             advertisement_interval: instance.advert,
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
+            together: self.slots[i].group.is_some(),
         }
     }
 
@@ -323,6 +363,12 @@ impl Router {
                 };
                 self.announce(i, now, out);
                 self.show(i, Shown::Master, now, out);
+            }
+            Outcome::BecameReady => {
+                self.proceed(i, now, out);
+                if self.slots[i].election.state() == State::Ready {
+                    self.show(i, Shown::Backup, now, out);
+                }
             }
             Outcome::BecameBackup => {
                 // What an earlier run left behind stays until another router speaks.
@@ -400,101 +446,7 @@ impl Router {
             fault: slot.fault,
             priority: slot.priority,
         }));
-    }
-
-    fn send_advert(&mut self, i: usize, priority: u8, out: &mut dyn Actions) {
-        let (config, slot) = (&*self.config, &mut self.slots[i]);
-        let (instance, link) = (&config.instances[i], &self.links[slot.link as usize]);
-        let Some(source) = slot.source else { return };
-        let header = Header {
-            version: instance.version,
-            vrid: instance.vrid,
-            priority,
-            interval: instance.advert,
-            password: instance.password,
-        };
-        let with_pseudo = match (instance.family, instance.version) {
-            (Family::V6, _) => true,
-            (Family::V4, Version::V3) => instance.checksum == ChecksumForm::Pseudo,
-            (Family::V4, Version::V2) => false,
-        };
-        let mut buf = [0; packet::MAX_LEN];
-        let mut send = |destination: IpAddr| {
-            let addresses = config.addresses_of(instance).iter().filter(|a| !a.excluded).map(|a| a.ip);
-            let pseudo = with_pseudo.then_some((source, destination));
-            // The configuration's checks leave no advert that does not fit.
-            let Some(n) = packet::emit(&mut buf, &header, addresses, pseudo) else { return };
-            out.act(Action::SendAdvert {
-                instance: InstanceId(i as u8),
-                ifindex: link.ifindex,
-                source,
-                destination,
-                payload: &buf[..n],
-            });
-        };
-        if instance.unicast.is_some() {
-            config.peers_of(instance).iter().for_each(|peer| send(peer.ip));
-        } else {
-            send(group_of(instance));
-        }
-        slot.stats.advertisement_sent += 1;
-        if priority == PRIORITY_LEAVE {
-            slot.stats.priority_zero_pkts_sent += 1;
-        }
-    }
-
-    /// Puts on what is missing of an instance's addresses; whether anything was.
-    fn install(&mut self, i: usize, out: &mut dyn Actions) -> bool {
-        let mut any = false;
-        for a in self.config.instances[i].addresses.indices() {
-            let vip = &mut self.vips[a];
-            if vip.installed || self.links[vip.link as usize].ifindex == 0 {
-                continue;
-            }
-            if vip.foreign {
-                continue;
-            }
-            vip.installed = true;
-            any = true;
-            let spec = spec(&self.config, &self.links, &self.vips, a);
-            out.act(Action::AddAddress(spec));
-        }
-        any
-    }
-
-    /// Takes off what we put on, and only that.
-    fn uninstall(&mut self, i: usize, out: &mut dyn Actions) {
-        self.slots[i].stale = false;
-        for a in self.config.instances[i].addresses.indices() {
-            if core::mem::take(&mut self.vips[a].installed) && self.links[self.vips[a].link as usize].ifindex != 0 {
-                let spec = spec(&self.config, &self.links, &self.vips, a);
-                out.act(Action::RemoveAddress(spec));
-            }
-        }
-    }
-
-    fn address_exists(&mut self, id: AddressId, out: &mut dyn Actions) {
-        let Some(vip) = self.vips.get_mut(id.0 as usize) else { return };
-        (vip.installed, vip.foreign) = (false, true);
-        out.act(Action::Report(Report::ForeignAddress {
-            instance: InstanceId(vip.instance),
-            address: self.config.addresses[id.0 as usize].ip,
-        }));
-    }
-
-    /// Sends a round of announcements if one is due.
-    fn announce(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
-        let instance = &self.config.instances[i];
-        if self.slots[i].announce.round_due(&instance.garp, now) {
-            for a in instance.addresses.indices() {
-                let (vip, link) = (&self.vips[a], &self.links[self.vips[a].link as usize]);
-                if (vip.installed || vip.foreign) && link.up {
-                    let ip = self.config.addresses[a].ip;
-                    out.act(Action::Announce { ifindex: link.ifindex, mac: link.mac, ip });
-                }
-            }
-        }
-        self.rearm(i);
+        self.show_group(i, now, out);
     }
 
     /// Whether instance `i` holds the addresses: as Active, or leaving.
@@ -511,6 +463,8 @@ impl Slot {
             priority,
             source: None,
             fault: None,
+            own_fault: None,
+            group: None,
             shown: Shown::Init,
             since: Instant(0),
             transitions: 0,
@@ -522,26 +476,6 @@ impl Slot {
             last_event: LastEvent::None,
             reason: Reason::NotMaster,
         }
-    }
-}
-
-/// The multicast group of an instance's adverts.
-fn group_of(instance: &Instance) -> IpAddr {
-    instance.group.unwrap_or(match instance.family {
-        Family::V4 => IpAddr::V4(packet::GROUP_V4),
-        Family::V6 => IpAddr::V6(packet::GROUP_V6),
-    })
-}
-
-fn spec<'a>(config: &'a Config, links: &[Link], vips: &[Vip], a: usize) -> AddressSpec<'a> {
-    let Address { ip, prefix, scope, label, .. } = config.addresses[a];
-    AddressSpec {
-        id: AddressId(a as u16),
-        ifindex: links[vips[a].link as usize].ifindex,
-        ip,
-        prefix,
-        scope,
-        label: config.str(label),
     }
 }
 

@@ -18,7 +18,7 @@ impl Router {
         let vrid = packet::peek_vrid(m.payload);
         let known = vrid.and_then(|v| self.index.get(&(m.ifindex, family, v)).copied());
         let checked = match known {
-            Some(i) => self.check(i as usize, m, out),
+            Some(i) => self.inspect(i as usize, m, out),
             None => Err(self.check_unknown(m, family)),
         };
         match checked {
@@ -62,7 +62,7 @@ impl Router {
     }
 
     /// All checks of a message for instance `i`.
-    fn check(&mut self, i: usize, m: &Received<'_>, out: &mut dyn Actions) -> Result<Heard, Drop> {
+    fn inspect(&mut self, i: usize, m: &Received<'_>, out: &mut dyn Actions) -> Result<Heard, Drop> {
         let (config, slot, global) = (&*self.config, &mut self.slots[i], &mut self.stats);
         let instance = &config.instances[i];
         let stats = &mut slot.stats;
@@ -165,7 +165,7 @@ impl Router {
         if other_interval {
             stats.interval_errors += 1;
             // As Active we do not follow it; the routers agree again when one yields.
-            let follows = matches!(slot.election.state(), State::Backup { .. });
+            let follows = matches!(slot.election.state(), State::Backup { .. } | State::Ready);
             if follows && interval != slot.election.active_adver_interval() {
                 out.act(Action::Report(Report::IntervalLearned { instance: id, source, theirs: interval }));
             }
@@ -185,7 +185,8 @@ impl Router {
     /// A good advert reaches the election.
     fn heard(&mut self, i: usize, m: &Received<'_>, heard: &Heard, now: Instant, out: &mut dyn Actions) {
         let p = self.parameters(i);
-        let was_active = matches!(self.slots[i].election.state(), State::Active { .. });
+        let before = self.slots[i].election.state();
+        let was_active = matches!(before, State::Active { .. });
         let slot = &mut self.slots[i];
         if heard.priority == 0 {
             slot.stats.priority_zero_pkts_rcvd += 1;
@@ -201,7 +202,9 @@ impl Router {
         let outcome = slot.election.advertisement(&p, heard, now);
         let slot = &mut self.slots[i];
         match slot.election.state() {
-            State::Backup { .. } if heard.priority != 0 => slot.master = Some((m.source, heard.priority)),
+            State::Backup { .. } | State::Ready if heard.priority != 0 => {
+                slot.master = Some((m.source, heard.priority))
+            }
             _ => {}
         }
         match outcome {
@@ -217,6 +220,11 @@ impl Router {
             self.uninstall(i, out);
         }
         self.follow(i, outcome, now, out);
+        let after = self.slots[i].election.state();
+        if heard.priority != 0 && matches!(after, State::Backup { .. }) && after != before {
+            // It is not discarded: the sender is the Active router, for this one and so for its group.
+            self.pull(i, now, out);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Another configuration: what is in both stays as it is, with its state, timers and addresses.
 
 use super::{Action, Actions, Family, Phase, Router, spec};
-use crate::config::model::Config;
+use crate::config::model::{Check, CheckKind, Config, Origin, StrId};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::timing::Instant;
@@ -26,6 +26,8 @@ impl Router {
             }
         }
         self.rebuild_index();
+        self.inherit_checks(&old);
+        self.inherit_groups(&old);
         for o in 0..old.slots.len() {
             match (0..self.slots.len()).find(|n| same(&old.config, o, &self.config, *n)) {
                 Some(n) => self.take_over(n, &mut old, o, now, out),
@@ -47,11 +49,31 @@ impl Router {
         }
     }
 
+    /// What is known of a check stays known, if it looks at the same thing.
+    fn inherit_checks(&mut self, old: &Router) {
+        for (slot, check) in self.checks.iter_mut().zip(&self.config.checks) {
+            let known = old.config.checks.iter().position(|c| same_check(&old.config, c, &self.config, check));
+            if let Some(was) = known.and_then(|c| old.checks.get(c)) {
+                slot.inherit(was, check);
+            }
+        }
+    }
+
+    fn inherit_groups(&mut self, old: &Router) {
+        for (slot, group) in self.groups.iter_mut().zip(&self.config.groups) {
+            let name = self.config.str(group.name);
+            let known = old.config.groups.iter().position(|g| old.config.str(g.name) == name);
+            if let Some(was) = known.and_then(|g| old.groups.get(g)) {
+                *slot = *was;
+            }
+        }
+    }
+
     /// Instance `n` goes on where instance `o` of `old` was.
     fn take_over(&mut self, n: usize, old: &mut Router, o: usize, now: Instant, out: &mut dyn Actions) {
-        let link = self.slots[n].link;
+        let (link, group) = (self.slots[n].link, self.slots[n].group);
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
-        self.slots[n].link = link;
+        (self.slots[n].link, self.slots[n].group) = (link, group);
         self.slots[n].priority = self.effective_priority(n);
         let kept = |is: &Router, was: &Router, a: usize, b: usize| {
             let (x, y) = (&was.config.addresses[a], &is.config.addresses[b]);
@@ -85,6 +107,38 @@ fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
     old.str(a.name) == new.str(b.name)
         && old.str(a.interface) == new.str(b.interface)
         && (a.vrid, a.family) == (b.vrid, b.family)
+}
+
+/// Whether two checks have one name and look at the same thing.
+fn same_check(old: &Config, a: &Check, new: &Config, b: &Check) -> bool {
+    let text = |a: StrId, b: StrId| old.str(a) == new.str(b);
+    let origin = |a: &Origin, b: &Origin| match (*a, *b) {
+        (Origin::Interface(a), Origin::Interface(b)) => text(a, b),
+        (a, b) => a == b,
+    };
+    use CheckKind::*;
+    let kind = match (&a.kind, &b.kind) {
+        (Script { command: c, user: u }, Script { command, user }) => text(*c, *command) && text(*u, *user),
+        (
+            Process { name: n, min: a, max: b, full_command: f, params: p, delay: _, connector: _ },
+            Process { name, min, max, full_command, params, delay: _, connector: _ },
+        ) => text(*n, *name) && (a, b, f) == (min, max, full_command) && text(*p, *params),
+        (File { path: a }, File { path: b }) => text(*a, *b),
+        (Interface { interface: a }, Interface { interface: b }) => text(*a, *b),
+        (Route { .. }, Route { .. }) => a.kind == b.kind,
+        (Ping { target: t, from: f }, Ping { target, from }) => t == target && origin(f, from),
+        (Tcp { target: t, port: p, from: f }, Tcp { target, port, from }) => {
+            (t, p) == (target, port) && origin(f, from)
+        }
+        (Http { url: u, status: s, contains: c }, Http { url, status, contains }) => {
+            text(*u, *url) && s == status && text(*c, *contains)
+        }
+        (Dns { server: s, port: p, name: n, record: r }, Dns { server, port, name, record }) => {
+            (s, p, r) == (server, port, record) && text(*n, *name)
+        }
+        _ => false,
+    };
+    kind && text(a.name, b.name)
 }
 
 #[cfg(test)]

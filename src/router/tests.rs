@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start, StrId, Track,
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start, StrId, Track, Tracked,
 };
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
@@ -85,7 +85,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
         let t = c.tracks.len() as u16;
         for (name, weight, reverse) in &s.tracks {
             let interface = c.strings.add(name).unwrap();
-            c.tracks.push(Track { interface, weight: *weight, reverse: *reverse }).unwrap();
+            c.tracks.push(Track { what: Tracked::Interface(interface), weight: *weight, reverse: *reverse }).unwrap();
         }
         let family = Family::of(ip(s.addresses[0].split('/').next().unwrap()));
         for text in &s.addresses {
@@ -284,6 +284,7 @@ fn words(action: Action<'_>) -> String {
         }
         Action::Rebind { ifindex, family } => format!("rebind {ifindex} {family:?}"),
         Action::Changed(t) => format!("{} to {}", t.from.word(), t.to.word()),
+        Action::GroupChanged(t) => format!("group {} to {}", t.from.word(), t.to.word()),
         Action::Report(Report::Dropped { why, .. }) => format!("dropped {why:?}"),
         Action::Report(r) => {
             let text = format!("{r:?}");

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::Router;
 use super::event::{Fault, Shown};
-use crate::config::model::{Address, Instance};
+use crate::config::model::{Address, Check, Condition, Group, Instance, Track};
 use crate::vrrp::election::State;
 use crate::vrrp::stats::{InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Instant, Micros};
@@ -50,6 +50,41 @@ pub struct InstanceView<'a> {
     pub stats: &'a InstanceStats,
 }
 
+/// What an instance tracks.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackView<'a> {
+    /// Name of the interface or of the check.
+    pub name: &'a str,
+    /// Its weight.
+    pub track: &'a Track,
+    /// What is known of it.
+    pub condition: Condition,
+}
+
+/// A check.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its configuration.
+    pub config: &'a Check,
+    /// What is known.
+    pub condition: Condition,
+}
+
+/// A sync group.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its configuration.
+    pub config: &'a Group,
+    /// The state that all its instances were in last.
+    pub state: Shown,
+    /// When that changed.
+    pub since: Instant,
+}
+
 impl Router {
     /// How many instances there are.
     pub fn len(&self) -> usize {
@@ -87,10 +122,32 @@ impl Router {
         })
     }
 
-    /// What instance `i` tracks: the interface's name, the tracker, and whether it is up.
-    pub fn tracks(&self, i: usize) -> impl Iterator<Item = (&str, &crate::config::model::Track, bool)> {
+    /// What counts for instance `i`: what it tracks itself, and what its group adds.
+    pub fn tracks(&self, i: usize) -> impl Iterator<Item = TrackView<'_>> {
         let i = i.min(self.slots.len().saturating_sub(1));
-        self.trackers(i).map(|(track, up)| (self.config.str(track.interface), track, up))
+        self.trackers(i).map(|(track, condition)| TrackView {
+            name: self.config.str(track.what.name()),
+            track,
+            condition,
+        })
+    }
+
+    /// Check `c` as it stands.
+    pub fn check(&self, c: usize) -> Option<CheckView<'_>> {
+        let config = self.config.checks.get(c)?;
+        Some(CheckView { name: self.config.str(config.name), config, condition: self.checks[c].condition() })
+    }
+
+    /// Group `g` as it stands.
+    pub fn group(&self, g: usize) -> Option<GroupView<'_>> {
+        let config = self.config.groups.get(g)?;
+        let state = self.groups.get(g)?;
+        Some(GroupView { name: self.config.str(config.name), config, state: state.shown, since: state.since })
+    }
+
+    /// The instances of group `g`, by their places.
+    pub fn members(&self, g: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+        (0..self.slots.len()).filter(move |i| self.slots[*i].group == Some(g as u8))
     }
 
     /// Instance `i`'s election state, for tests that hold the invariants of the protocol.

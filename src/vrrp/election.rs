@@ -20,6 +20,8 @@ pub struct Parameters {
     pub preempt: bool,
     /// How long a lower advert is to be heard before it is preempted.
     pub preempt_delay: Micros,
+    /// Others must be able to become Active along with it: it waits for them as [`State::Ready`].
+    pub together: bool,
 }
 
 /// An advert that passed all checks.
@@ -44,6 +46,8 @@ pub enum State {
         /// When Active_Down_Timer fires.
         active_down: Instant,
     },
+    /// Backup whose Active_Down_Timer has fired, until the rest of its sync group can be Active too.
+    Ready,
     /// §6.4.3.
     Active {
         /// When Adver_Timer fires.
@@ -63,6 +67,8 @@ pub enum Outcome {
     Nothing,
     /// Became Active: send an advert, then announce each address.
     BecameActive(Reason),
+    /// Backup that waits for the rest of its group.
+    BecameReady,
     /// Became Backup, from Initialize or because a better Active was heard.
     BecameBackup,
     /// Still Active: send an advert.
@@ -135,7 +141,7 @@ impl VirtualRouter {
     /// When the timer of the state fires.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Initialize => None,
+            State::Initialize | State::Ready => None,
             State::Backup { active_down } => Some(active_down),
             State::Active { adver } => Some(adver),
             State::Leaving { until } => Some(until),
@@ -150,7 +156,7 @@ impl VirtualRouter {
         self.active_adver_interval = p.advertisement_interval;
         if p.priority == super::packet::PRIORITY_OWNER {
             // If the Priority = 255: send an ADVERTISEMENT, announce, set the Adver_Timer.
-            self.enter_active(p, now, Reason::Priority)
+            self.enter_active_in_time(p, now, Reason::Priority)
         } else {
             // else: set the Active_Adver_Interval and the Active_Down_Timer.
             self.enter_backup(p, now)
@@ -174,7 +180,7 @@ impl VirtualRouter {
                 Outcome::Left
             }
             State::Leaving { .. } => Outcome::Nothing,
-            State::Initialize | State::Backup { .. } => self.shutdown(),
+            State::Initialize | State::Backup { .. } | State::Ready => self.shutdown(),
         }
     }
 
@@ -184,7 +190,7 @@ impl VirtualRouter {
             // §6.4.2: If the Active_Down_Timer fires.
             State::Backup { active_down } if active_down <= now => {
                 let reason = if self.preempting { Reason::Preempted } else { Reason::NoResponse };
-                self.enter_active(p, now, reason)
+                self.enter_active_in_time(p, now, reason)
             }
             // §6.4.3: If the Adver_Timer fires: send an ADVERTISEMENT, reset the Adver_Timer. It is
             // reset from when it was due, so that lateness does not add up; what was missed is missed.
@@ -199,6 +205,19 @@ impl VirtualRouter {
         }
     }
 
+    /// The rest of the group can be Active too: becomes Active. Without effect outside [`State::Ready`].
+    pub fn proceed(&mut self, p: &Parameters, now: Instant) -> Outcome {
+        if self.state != State::Ready {
+            return Outcome::Nothing;
+        }
+        let reason = match (p.priority, self.preempting) {
+            (super::packet::PRIORITY_OWNER, _) => Reason::Priority,
+            (_, true) => Reason::Preempted,
+            (_, false) => Reason::NoResponse,
+        };
+        self.enter_active(p, now, reason)
+    }
+
     /// As Active: does what is due a little later now, so that one wake-up serves several.
     pub fn advertise_early(&mut self, p: &Parameters) -> Outcome {
         match self.state {
@@ -211,7 +230,8 @@ impl VirtualRouter {
     pub fn advertisement(&mut self, p: &Parameters, heard: &Heard, now: Instant) -> Outcome {
         match self.state {
             State::Initialize => Outcome::Nothing,
-            State::Backup { active_down } => self.advertisement_as_backup(p, heard, active_down, now),
+            State::Backup { active_down } => self.advertisement_as_backup(p, heard, Some(active_down), now),
+            State::Ready => self.advertisement_as_backup(p, heard, None, now),
             State::Active { adver } => self.advertisement_as_active(p, heard, adver, now),
             // The successor speaks. A priority 0 is somebody else who leaves.
             State::Leaving { .. } if heard.priority != 0 => self.shutdown(),
@@ -219,19 +239,21 @@ impl VirtualRouter {
         }
     }
 
-    /// §6.4.2: If an ADVERTISEMENT is received.
+    /// §6.4.2: If an ADVERTISEMENT is received. `active_down` is `None` if the timer has fired.
     fn advertisement_as_backup(
         &mut self,
         p: &Parameters,
         heard: &Heard,
-        active_down: Instant,
+        active_down: Option<Instant>,
         now: Instant,
     ) -> Outcome {
         if heard.priority == 0 {
             // If the Priority is 0: set the Active_Down_Timer to Skew_Time. Never later than it stood,
             // so that a flood of them does not keep us from taking over.
             self.preempting = false;
-            self.state = State::Backup { active_down: active_down.min(now + self.skew_time(p)) };
+            if let Some(active_down) = active_down {
+                self.state = State::Backup { active_down: active_down.min(now + self.skew_time(p)) };
+            }
             return Outcome::Nothing;
         }
         let owner = p.priority == super::packet::PRIORITY_OWNER;
@@ -299,6 +321,14 @@ impl VirtualRouter {
             Version::V2 => p.advertisement_interval,
             Version::V3 => heard.interval,
         };
+    }
+
+    fn enter_active_in_time(&mut self, p: &Parameters, now: Instant, reason: Reason) -> Outcome {
+        if p.together {
+            self.state = State::Ready;
+            return Outcome::BecameReady;
+        }
+        self.enter_active(p, now, reason)
     }
 
     fn enter_active(&mut self, p: &Parameters, now: Instant, reason: Reason) -> Outcome {

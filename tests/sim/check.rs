@@ -90,7 +90,7 @@ impl World {
         let shown = match after.state {
             State::Active { .. } | State::Leaving { .. } => host.seen.shown == Shown::Master,
             State::Backup { .. } => host.seen.shown == Shown::Backup,
-            State::Initialize => matches!(host.seen.shown, Shown::Init | Shown::Fault | Shown::Stop),
+            State::Ready | State::Initialize => matches!(host.seen.shown, Shown::Init | Shown::Fault | Shown::Stop),
         };
         if !shown {
             let text = format!("{n}: shows {:?} in {:?}", host.seen.shown, after.state);
@@ -148,7 +148,7 @@ impl World {
         let mine = host.setup.priority;
         let better = priority > mine || (priority == mine && p.source > ours);
         let good = match before.state {
-            State::Initialize => after.state == State::Initialize,
+            State::Initialize | State::Ready => after.state == State::Initialize,
             State::Backup { .. } => is_backup(after.state),
             State::Active { .. } if better => is_backup(after.state),
             State::Active { .. } => is_active(after.state),

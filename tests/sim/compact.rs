@@ -222,7 +222,7 @@ impl Compact {
                     self.send(mine, out);
                 }
             }
-            State::Initialize | State::Leaving { .. } => {}
+            State::Initialize | State::Ready | State::Leaving { .. } => {}
         }
     }
 }
@@ -273,7 +273,7 @@ impl Node for Compact {
 
     fn next_deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Initialize => None,
+            State::Initialize | State::Ready => None,
             State::Backup { active_down: t } | State::Active { adver: t } | State::Leaving { until: t } => Some(t),
         }
     }

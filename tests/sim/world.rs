@@ -79,7 +79,7 @@ impl Did {
             Action::Announce { ifindex, ip, .. } => Did::Announce { ifindex, ip },
             Action::Changed(t) => Did::Changed { from: t.from, to: t.to },
             Action::Rebind { .. } => Did::Rebind,
-            Action::Report(_) => Did::Report,
+            Action::GroupChanged(_) | Action::Report(_) => Did::Report,
         }
     }
 }

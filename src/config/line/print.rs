@@ -134,7 +134,7 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
         write_address(config, i, address, t)?;
     }
     for track in config.tracks_of(i) {
-        uwrite!(t, "  track-interface {}", Quoted(config.str(track.interface)))?;
+        uwrite!(t, "  track-interface {}", Quoted(config.str(track.what.name())))?;
         if track.weight != 0 {
             uwrite!(t, " weight {}", track.weight)?;
         }

@@ -9,7 +9,7 @@ use super::lex::Words;
 use super::statement::DAY;
 use super::value::{Expected, duration};
 use crate::config::assemble::{Reported, Slot};
-use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId, Track};
+use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId, Track, Tracked};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 /// The scopes in the order of [`SCOPES`].
@@ -241,7 +241,8 @@ pub(super) fn peer(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 pub(super) fn track_interface(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     const OPTIONS: &[&str] = &["weight", "reverse"];
     let at = w.pos();
-    let mut track = Track { interface: r.interface(w, "track-interface")?, weight: 0, reverse: false };
+    let interface = r.interface(w, "track-interface")?;
+    let mut track = Track { what: Tracked::Interface(interface), weight: 0, reverse: false };
     let mut seen = 0;
     while let Some(option) = r.option(w, OPTIONS, &mut seen)? {
         if option == 0 {

@@ -15,6 +15,7 @@ fn params(priority: u8) -> Parameters {
         advertisement_interval: Centis::SECOND,
         preempt: true,
         preempt_delay: Micros::ZERO,
+        together: false,
     }
 }
 

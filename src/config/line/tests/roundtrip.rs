@@ -177,7 +177,7 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
     });
     let h = &i.hooks;
     let names = [i.name, i.interface, h.any, h.master, h.backup, h.fault, h.stop].map(|id| c.str(id).into());
-    let tracks = c.tracks_of(i).iter().map(|t| (c.str(t.interface).into(), t.weight, t.reverse));
+    let tracks = c.tracks_of(i).iter().map(|t| (c.str(t.what.name()).into(), t.weight, t.reverse));
     (plain, names, addresses.collect(), c.peers_of(i).into(), tracks.collect())
 }
 
@@ -347,7 +347,7 @@ fn build(c: &mut Config, n: u8, plan: &Plan) {
     for n in 0..plan.numbers.3 % 3 {
         let interface = c.strings.add(&format!("track{n}")).unwrap();
         let weight = (plan.numbers.0 as i16 - plan.numbers.1 as i16) * n as i16 % 254;
-        c.tracks.push(Track { interface, weight, reverse: plan.flags.3 }).unwrap();
+        c.tracks.push(Track { what: Tracked::Interface(interface), weight, reverse: plan.flags.3 }).unwrap();
     }
     i.tracks.len = c.tracks.len() as u16 - i.tracks.start;
     i.peers.start = c.peers.len() as u16;

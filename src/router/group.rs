@@ -1,0 +1,75 @@
+//! Sync groups: instances that are Active together or not at all.
+//!
+//! The rules are keepalived's. A member whose Active_Down_Timer has fired waits until the others' have
+//! too ([`State::Ready`]); a member that yields to another router takes the others along, which hand
+//! over (priority 0 first); a member in Fault puts all in Fault. A group's state is what all its
+//! members have come to.
+
+use super::event::{GroupId, GroupTransition, Shown};
+use super::{Action, Actions, Phase, Router};
+use crate::vrrp::election::State;
+use crate::vrrp::timing::Instant;
+
+/// State of one group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GroupSlot {
+    pub(super) shown: Shown,
+    pub(super) since: Instant,
+}
+
+impl GroupSlot {
+    pub(super) const fn new() -> GroupSlot {
+        GroupSlot { shown: Shown::Init, since: Instant(0) }
+    }
+}
+
+impl Router {
+    /// Whether every member of group `g` can be Active.
+    fn is_ready(&self, g: u8) -> bool {
+        let can = |i: usize| matches!(self.slots[i].election.state(), State::Ready | State::Active { .. });
+        self.members(g as usize).all(can)
+    }
+
+    /// Instance `i` may have come to wait for others, or others for it: if none is missing any more,
+    /// all that wait become Active.
+    pub(super) fn proceed(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let group = self.slots[i].group;
+        if self.phase != Phase::Running || group.is_some_and(|g| !self.is_ready(g)) {
+            return;
+        }
+        for m in 0..self.slots.len() {
+            let same = m == i || (group.is_some() && self.slots[m].group == group);
+            if same && self.slots[m].election.state() == State::Ready {
+                let p = self.parameters(m);
+                let outcome = self.slots[m].election.proceed(&p, now);
+                self.follow(m, outcome, now, out);
+            }
+        }
+    }
+
+    /// Another router is Active for instance `i`: the other members of its group hand over too.
+    pub(super) fn pull(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let Some(g) = self.slots[i].group else { return };
+        for m in 0..self.slots.len() {
+            let active = matches!(self.slots[m].election.state(), State::Active { .. });
+            if m != i && self.slots[m].group == Some(g) && active {
+                let p = self.parameters(m);
+                let outcome = self.slots[m].election.leave(&p, now);
+                self.follow(m, outcome, now, out);
+            }
+        }
+    }
+
+    /// Instance `i` shows another state: if all of its group do, the group does.
+    pub(super) fn show_group(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let Some(g) = self.slots[i].group else { return };
+        let to = self.slots[i].shown;
+        let together = self.members(g as usize).all(|m| self.slots[m].shown == to);
+        let Some(group) = self.groups.get_mut(g as usize) else { return };
+        if together && group.shown != to {
+            let from = core::mem::replace(&mut group.shown, to);
+            group.since = now;
+            out.act(Action::GroupChanged(GroupTransition { group: GroupId(g), from, to }));
+        }
+    }
+}

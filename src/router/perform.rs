@@ -1,0 +1,127 @@
+//! What an instance does as Active: adverts, addresses, announcements.
+
+use core::net::IpAddr;
+
+use super::event::{AddressId, AddressSpec, InstanceId, Report};
+use super::link::Link;
+use super::{Action, Actions, Router, Vip};
+use crate::config::model::{Address, ChecksumForm, Config, Family, Instance};
+use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
+use crate::vrrp::timing::{Instant, Version};
+
+impl Router {
+    pub(super) fn send_advert(&mut self, i: usize, priority: u8, out: &mut dyn Actions) {
+        let (config, slot) = (&*self.config, &mut self.slots[i]);
+        let (instance, link) = (&config.instances[i], &self.links[slot.link as usize]);
+        let Some(source) = slot.source else { return };
+        let header = Header {
+            version: instance.version,
+            vrid: instance.vrid,
+            priority,
+            interval: instance.advert,
+            password: instance.password,
+        };
+        let with_pseudo = match (instance.family, instance.version) {
+            (Family::V6, _) => true,
+            (Family::V4, Version::V3) => instance.checksum == ChecksumForm::Pseudo,
+            (Family::V4, Version::V2) => false,
+        };
+        let mut buf = [0; packet::MAX_LEN];
+        let mut send = |destination: IpAddr| {
+            let addresses = config.addresses_of(instance).iter().filter(|a| !a.excluded).map(|a| a.ip);
+            let pseudo = with_pseudo.then_some((source, destination));
+            // The configuration's checks leave no advert that does not fit.
+            let Some(n) = packet::emit(&mut buf, &header, addresses, pseudo) else { return };
+            out.act(Action::SendAdvert {
+                instance: InstanceId(i as u8),
+                ifindex: link.ifindex,
+                source,
+                destination,
+                payload: &buf[..n],
+            });
+        };
+        if instance.unicast.is_some() {
+            config.peers_of(instance).iter().for_each(|peer| send(peer.ip));
+        } else {
+            send(group_of(instance));
+        }
+        slot.stats.advertisement_sent += 1;
+        if priority == PRIORITY_LEAVE {
+            slot.stats.priority_zero_pkts_sent += 1;
+        }
+    }
+
+    /// Puts on what is missing of an instance's addresses; whether anything was.
+    pub(super) fn install(&mut self, i: usize, out: &mut dyn Actions) -> bool {
+        let mut any = false;
+        for a in self.config.instances[i].addresses.indices() {
+            let vip = &mut self.vips[a];
+            if vip.installed || self.links[vip.link as usize].ifindex == 0 {
+                continue;
+            }
+            if vip.foreign {
+                continue;
+            }
+            vip.installed = true;
+            any = true;
+            let spec = spec(&self.config, &self.links, &self.vips, a);
+            out.act(Action::AddAddress(spec));
+        }
+        any
+    }
+
+    /// Takes off what we put on, and only that.
+    pub(super) fn uninstall(&mut self, i: usize, out: &mut dyn Actions) {
+        self.slots[i].stale = false;
+        for a in self.config.instances[i].addresses.indices() {
+            if core::mem::take(&mut self.vips[a].installed) && self.links[self.vips[a].link as usize].ifindex != 0 {
+                let spec = spec(&self.config, &self.links, &self.vips, a);
+                out.act(Action::RemoveAddress(spec));
+            }
+        }
+    }
+
+    pub(super) fn address_exists(&mut self, id: AddressId, out: &mut dyn Actions) {
+        let Some(vip) = self.vips.get_mut(id.0 as usize) else { return };
+        (vip.installed, vip.foreign) = (false, true);
+        out.act(Action::Report(Report::ForeignAddress {
+            instance: InstanceId(vip.instance),
+            address: self.config.addresses[id.0 as usize].ip,
+        }));
+    }
+
+    /// Sends a round of announcements if one is due.
+    pub(super) fn announce(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+        let instance = &self.config.instances[i];
+        if self.slots[i].announce.round_due(&instance.garp, now) {
+            for a in instance.addresses.indices() {
+                let (vip, link) = (&self.vips[a], &self.links[self.vips[a].link as usize]);
+                if (vip.installed || vip.foreign) && link.up {
+                    let ip = self.config.addresses[a].ip;
+                    out.act(Action::Announce { ifindex: link.ifindex, mac: link.mac, ip });
+                }
+            }
+        }
+        self.rearm(i);
+    }
+}
+
+/// The multicast group of an instance's adverts.
+pub(super) fn group_of(instance: &Instance) -> IpAddr {
+    instance.group.unwrap_or(match instance.family {
+        Family::V4 => IpAddr::V4(packet::GROUP_V4),
+        Family::V6 => IpAddr::V6(packet::GROUP_V6),
+    })
+}
+
+pub(super) fn spec<'a>(config: &'a Config, links: &[Link], vips: &[Vip], a: usize) -> AddressSpec<'a> {
+    let Address { ip, prefix, scope, label, .. } = config.addresses[a];
+    AddressSpec {
+        id: AddressId(a as u16),
+        ifindex: links[vips[a].link as usize].ifindex,
+        ip,
+        prefix,
+        scope,
+        label: config.str(label),
+    }
+}

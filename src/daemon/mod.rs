@@ -13,7 +13,7 @@ use heapless::Vec;
 use smol::LocalExecutor;
 
 use crate::config::diagnostics::Diagnostics;
-use crate::config::model::{Config, MAX_LINKS};
+use crate::config::model::{Config, MAX_CHECKS, MAX_LINKS};
 use crate::notify::Notifier;
 use crate::router::{Event, Router};
 use crate::sys::clock;
@@ -30,6 +30,7 @@ use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::vrrp::timing::{Instant, Micros};
 
+mod checks;
 mod clients;
 mod hooks;
 mod io_actions;
@@ -93,6 +94,8 @@ pub struct Core {
     /// Who scripts run as; `None` for ourselves.
     script_user: Option<User>,
     notifier: Rc<Notifier>,
+    /// Parallel to the configuration's checks.
+    runs: Vec<checks::Runs, MAX_CHECKS>,
     /// When we were told to stop.
     stopping: Option<Instant>,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
@@ -140,6 +143,7 @@ impl Daemon {
             ownership_changed: false,
             script_user: None,
             notifier: Rc::new(Notifier::new()),
+            runs: Vec::new(),
             stopping: None,
             parting: Vec::new(),
         };

@@ -235,9 +235,7 @@ impl<'n> Json<'n> {
             "" => t.write_str("null")?,
             words => string(words, t)?,
         }
-        uwrite!(t, ",\"runs\":{},\"every_ms\":", c.count)?;
-        millis(c.every, t)?;
-        t.write_str("}")
+        uwrite!(t, ",\"runs\":{},\"every_ms\":{}}}", c.count, c.every.as_millis())
     }
 
     fn end(&mut self, t: &mut Text<'_>) -> Written {

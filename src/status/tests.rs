@@ -139,13 +139,13 @@ fn json_of_tracks_groups_and_checks() {
     let none = Value::Null;
     let checks = json!([
         {"name": "wan", "kind": "ping", "state": "up", "fails": 0,
-         "last_ms": 3.007, "last_error": none, "runs": 9, "every_ms": 10000.0},
+         "last_ms": 3.007, "last_error": none, "runs": 9, "every_ms": 10000},
         {"name": "web", "kind": "script", "state": "down", "fails": 3,
-         "last_ms": 2250.0, "last_error": HOSTILE, "runs": 7, "every_ms": 10000.0},
+         "last_ms": 2250.0, "last_error": HOSTILE, "runs": 7, "every_ms": 10000},
         {"name": "load", "kind": "file", "state": "value", "value": -30, "fails": 0,
-         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000.0},
+         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000},
         {"name": "new", "kind": "dns", "state": "unknown", "fails": 0,
-         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000.0},
+         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000},
     ]);
     assert_eq!(v["checks"], checks);
 }

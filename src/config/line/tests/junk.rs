@@ -6,9 +6,7 @@ use std::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::model::{
-    MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS,
-};
+use crate::config::model::{MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS};
 
 /// `n` times the same byte, a million if asked, without holding them.
 struct Repeat(u8, usize);

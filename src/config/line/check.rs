@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use ufmt::{uWrite, uwrite};
+use ufmt::uwrite;
 
 use super::MAX_LINE;
 use super::keyword::{Done, Reader};

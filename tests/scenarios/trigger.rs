@@ -92,7 +92,11 @@ fn a_number_is_added_to_the_priority() {
     assert_eq!(s.t.sole_active(), "a");
     s.replace("-49\n");
     wait_effective(&s.t.one, 101);
-    // Removed, it counts nothing.
+    // What is no number counts nothing, and neither does a file that is not there.
+    s.replace("twenty\n");
+    wait_effective(&s.t.one, 150);
+    s.replace("-49\n");
+    wait_effective(&s.t.one, 101);
     s.remove();
     wait_effective(&s.t.one, 150);
     // As low as it goes is a fault.
@@ -103,15 +107,17 @@ fn a_number_is_added_to_the_priority() {
 }
 
 #[test]
-fn text_in_place_of_a_number_is_down_and_said_once() {
+fn text_in_place_of_a_number_counts_as_down_and_is_said_once() {
     let mut s = Steered::start("weight 0");
     s.well();
     let said = "the file does not hold a number";
     s.write("maintenance\n");
     s.faulted();
     assert_eq!(s.last_error(), said);
-    let word = check(&s.t.one, "number")["state"].clone();
-    assert!(word != "up" && word.is_string(), "{word}");
+    assert_eq!(check(&s.t.one, "number")["state"], "broken");
+    let table = s.t.one.command(&["status"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("number: broken") && table.contains(said), "{table}");
     // Other text says nothing new.
     for text in ["still maintenance\n", "1 2\n", "0x10\n"] {
         s.replace(text);

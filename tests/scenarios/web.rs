@@ -83,12 +83,15 @@ fn the_address_is_where_a_process_of_that_name_runs() {
 fn a_restart_within_the_delay_moves_nothing() {
     let mut web = Web::start(by_own_name, |nginx| format!("{} every 100ms delay 3s", nginx.name()));
     let before = web.t.one.instance();
+    let stopped = Instant::now();
     web.on_a.stop();
-    // Time for five looks.
-    observe(ms(500));
+    // Time for ten looks, and for b to take over if a said that it is worth less.
+    observe(ms(1000));
     web.on_a.start();
     wait_served_by(&web.t, "a");
-    assert_eq!(effective(&web.t.one), 103);
+    let adverts = web.t.lab.wire().since(stopped);
+    let priorities: Vec<_> = adverts.iter().filter_map(|s| s.advert()).map(|a| a.priority).collect();
+    assert!(!priorities.is_empty() && priorities.iter().all(|p| *p == 103), "{priorities:?}");
     assert_eq!(web.t.one.instance()["transitions"], before["transitions"]);
     // Away for longer than that, it counts.
     web.goes_and_comes();

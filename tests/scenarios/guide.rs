@@ -6,7 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::kit::{check, config, effective, get, two, wait_instance, wait_served_by};
+use crate::kit::{check, config, effective, get, two, wait_holder, wait_instance, wait_served_by};
 use crate::nginx::Nginx;
 use crate::support::script::{lines, script};
 use crate::support::{Lab, Node, Picovrrp, Pinger, SOON, V2, V3, VIP4, VIP6, ms, wait_until};
@@ -24,11 +24,11 @@ fn named_peers_with_101_and_100() {
     let on_b = unicast(&nodes.2, &nodes.1, "priority 100");
     let start = Instant::now();
     let mut t = two(nodes, &on_a, &on_b);
-    assert_eq!(t.sole_active(), "a");
+    wait_holder(&t, "a");
     t.a.vanish();
     t.two.wait_state("MASTER", SOON);
     t.a.reappear();
-    assert_eq!(t.sole_active(), "a");
+    wait_holder(&t, "a");
     t.two.wait_state("BACKUP", SOON);
     for seen in t.lab.wire().since(start) {
         let Some(advert) = seen.advert() else { continue };
@@ -57,7 +57,7 @@ fn with_preempt_off_on_both_the_address_stays_until_a_fault() {
     };
     let (on_a, on_b) = (of(&nodes.1, &nodes.2, 101), of(&nodes.2, &nodes.1, 100));
     let mut t = two(nodes, &on_a, &on_b);
-    assert_eq!(t.sole_active(), "a");
+    wait_holder(&t, "a");
     t.a.ns().ip("link set eth0 down");
     t.one.wait_state("FAULT", SOON);
     // No frame shows who is Active now: nobody answers for the peer's hardware address.

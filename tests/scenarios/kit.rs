@@ -79,12 +79,18 @@ pub(crate) fn get(node: &Node, ip: IpAddr, port: u16, path: &str) -> io::Result<
     })
 }
 
-/// Waits until the virtual address is on `router` alone and its web server answers the client there.
+/// Waits until `router`, which may have to take over first, alone has the virtual address.
 #[track_caller]
-pub(crate) fn wait_served_by(t: &Two, router: &str) {
+pub(crate) fn wait_holder(t: &Two, router: &str) {
     let node = if router == "a" { &t.a } else { &t.b };
     node.wait_has(VIP4, SOON);
     assert_eq!(t.sole_active(), router);
+}
+
+/// Waits until the virtual address is on `router` alone and its web server answers the client there.
+#[track_caller]
+pub(crate) fn wait_served_by(t: &Two, router: &str) {
+    wait_holder(t, router);
     let answer = || get(&t.client, VIP4, 80, "/").ok();
     wait_until(&format!("the web server of {router} answers"), SOON, || answer() == Some((200, router.to_owned())));
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::kit::{check, config, effective, two, wait_effective};
+use crate::kit::{check, config, effective, two, wait_effective, wait_holder};
 use crate::support::script::replace;
 use crate::support::{Lab, SOON, Two, ms, observe, wait_until};
 
@@ -43,13 +43,13 @@ impl Steered {
     #[track_caller]
     fn faulted(&mut self) {
         self.t.one.wait_state("FAULT", SOON);
-        assert_eq!(self.t.sole_active(), "b");
+        wait_holder(&self.t, "b");
     }
 
     #[track_caller]
     fn well(&mut self) {
         self.t.one.wait_state("MASTER", SOON);
-        assert_eq!(self.t.sole_active(), "a");
+        wait_holder(&self.t, "a");
     }
 
     /// What `status` shows as the reason that there is no number.
@@ -85,11 +85,11 @@ fn a_number_is_added_to_the_priority() {
     assert_eq!(effective(&s.t.one), 150);
     s.write("-60\n");
     wait_effective(&s.t.one, 90);
-    assert_eq!(s.t.sole_active(), "b");
+    wait_holder(&s.t, "b");
     s.t.one.wait_state("BACKUP", SOON);
     s.replace("20\n");
     wait_effective(&s.t.one, 170);
-    assert_eq!(s.t.sole_active(), "a");
+    wait_holder(&s.t, "a");
     s.replace("-49\n");
     wait_effective(&s.t.one, 101);
     // What is no number counts nothing, and neither does a file that is not there.

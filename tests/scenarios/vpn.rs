@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::kit::{self, Started};
+use crate::kit::{self, Started, wait_holder};
 use crate::support::script::{lines, script};
 use crate::support::{Lab, Node, Picovrrp, SOON, Two, V3, ms, observe, wait_until};
 
@@ -97,7 +97,7 @@ impl Pair {
     /// Address and VPN are on `router` alone, and stay there.
     #[track_caller]
     fn settles_on(&self, router: &str) {
-        assert_eq!(self.t.sole_active(), router);
+        wait_holder(&self.t, router);
         let expected = (router == "a", router == "b");
         wait_until(&format!("the VPN runs on {router} alone"), SOON, || self.running() == expected);
         let pids = (self.on_a.daemon.pid(), self.on_b.daemon.pid());

@@ -17,7 +17,7 @@ use crate::vrrp::timing::{Instant, Micros};
 const SETTLE: Micros = Micros::from_millis(20);
 /// At least so long from one telling to the next.
 pub const GAP: Micros = Micros::from_millis(250);
-/// Messages that are read at a time; the rest keeps the descriptor readable.
+/// Messages that are read at a time: more than the queue holds, so that it is empty after a loss.
 const BATCH: usize = 256;
 
 /// Tells when processes may have changed.

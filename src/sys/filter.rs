@@ -4,7 +4,7 @@
 //! against a bitmap of 256 bits in a fixed number of steps, however many virtual routers there are.
 //! On a raw IPv4 socket the program sees the packet from the IP header on, whose length it
 //! honours; on a raw IPv6 socket it sees the message alone. A message too short to have a VRID
-//! passes, so that the receiver can count it.
+//! passes, so that the receiver can count it. [`proc_events`](super::proc_events) brings its own program.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -74,7 +74,7 @@ const_assert_eq!(TGID, 56);
 const REQUEST: usize = EVENT + 4;
 /// Bytes of a receive buffer: the kernel's messages have 76, with room to grow.
 const BUFFER: usize = 256;
-/// Bytes that may queue in the kernel, some twenty events: more of them say no more than their loss.
+/// Bytes that may queue in the kernel, some forty events: more of them say no more than their loss.
 const QUEUE: usize = 16 * 1024;
 /// Messages that are read at most while the answer is awaited.
 const PATIENCE: usize = 64;

@@ -5,12 +5,14 @@
 //!
 //! - [`ping`], [`tcp`], [`http`], [`dns`]: does something answer on the network?
 //! - [`process`], [`mod@file`], [`route`]: what does this machine say of itself?
+//! - [`process_watch`]: tells when [`process`] is to look again.
 
 pub mod dns;
 pub mod file;
 pub mod http;
 pub mod ping;
 pub mod process;
+pub mod process_watch;
 pub mod route;
 pub mod script;
 pub mod tcp;

@@ -6,8 +6,8 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::report::{self, System};
-use super::{Core, checks, hooks};
-use crate::check::Reason;
+use super::{Core, hooks};
+use crate::check::{Reason, because, interface};
 use crate::config::model::{CheckKind, Condition};
 use crate::router::event::{CheckId, Report};
 use crate::sys::syslog::Verdict;
@@ -59,7 +59,7 @@ impl Core {
         let (Some(view), Some(runs)) = (self.router.check(c), self.runs.get_mut(c)) else { return };
         if let CheckKind::Interface { .. } = view.config.kind {
             // The router has seen it by itself.
-            runs.error = if to == Condition::Down { checks::reason(checks::NO_INTERFACE) } else { Reason::new() };
+            runs.error = if to == Condition::Down { because(interface::DOWN) } else { Reason::new() };
         }
         let failed = matches!(to, Condition::Down | Condition::Broken);
         let (verdict, level) = match (from, to) {

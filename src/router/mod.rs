@@ -415,7 +415,9 @@ impl Router {
                 } else if self.slots[i].fault.is_some() {
                     self.show(i, Shown::Fault, now, out);
                 } else {
-                    // What made it leave has recovered meanwhile: it begins anew, as Backup.
+                    // What made it leave has recovered meanwhile: it begins anew, as Backup. So it is
+                    // told first: an owner is Active again at once, and who waits for a check says no more.
+                    self.show(i, Shown::Backup, now, out);
                     self.evaluate(i, now, out);
                 }
             }

@@ -45,11 +45,18 @@ impl CheckSlot {
         self.condition
     }
 
-    /// Goes on from where an equal check of another configuration was.
-    pub(super) fn inherit(&mut self, old: &CheckSlot, check: &Check) {
+    /// Goes on from where an equal check of another configuration, `was`, had come to.
+    pub(super) fn inherit(&mut self, old: &CheckSlot, was: &Check, check: &Check) {
+        if old.condition == Condition::Unknown {
+            return;
+        }
         self.condition = old.condition;
-        // `rise` and `fall` may be others: what was under way begins anew.
-        self.counter = if old.condition == Condition::Up { top(check) } else { 0 };
+        self.counter = match old.condition {
+            _ if (was.rise, was.fall) == (check.rise, check.fall) => old.counter,
+            // What was under way begins anew.
+            Condition::Up => top(check),
+            _ => 0,
+        };
     }
 
     /// One more run. The first result counts alone; after it `rise` or `fall` in a row are needed.

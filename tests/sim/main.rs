@@ -1,6 +1,7 @@
 //! Many routers on a virtual LAN: discrete events, one seed a scenario, no clock, no socket.
 //!
 //! - `world`, `host`, `kernel`, `network`: what the routers live in.
+//! - `tracked`: what a router tracks, and a model of what comes of it.
 //! - `ops`, `chaos`: what goes wrong, and when.
 //! - `check`: the invariants after every event; `scenario`: those of quiet times, and the bounds.
 //! - `compact`, `mutants`: a second election, and mistakes in it that must be caught.
@@ -29,6 +30,7 @@ mod rng;
 mod scenario;
 mod setup;
 mod trace;
+mod tracked;
 mod world;
 
 /// Seeds of an ordinary run.

@@ -268,9 +268,12 @@ impl Router {
         for i in 0..self.slots.len() {
             self.evaluate(i, now, out);
         }
-        // A reload may have changed who waits for whom.
+        // A reload may have changed who waits for whom, and who is in which group.
         for i in 0..self.slots.len() {
             self.proceed(i, now, out);
+        }
+        for i in 0..self.slots.len() {
+            self.show_group(i, now, out);
         }
     }
 

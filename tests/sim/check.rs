@@ -148,7 +148,7 @@ impl World {
         if matches!(was, State::Leaving { .. }) && is != was && works && !heard && now < host.seen.leaves_until {
             wrong = Some(format!("{n}: gave up before its successor spoke"));
         }
-        if is_active(was) && is == State::Initialize && works {
+        if is_active(was) && is == State::Initialize && works && !host.seen.left {
             wrong = Some(format!("{n}: left without a farewell"));
         }
         if let Some(text) = wrong {

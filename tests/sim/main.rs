@@ -5,6 +5,7 @@
 //! - `ops`, `chaos`: what goes wrong, and when.
 //! - `check`: the invariants after every event; `scenario`: those of quiet times, and the bounds.
 //! - `compact`, `mutants`: a second election, and mistakes in it that must be caught.
+//! - `groups`: routers on several LANs, in sync groups.
 //! - `regressions`: single stories by name.
 //!
 //! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N.
@@ -19,6 +20,7 @@ use node::Kind;
 mod chaos;
 mod check;
 mod compact;
+mod groups;
 mod host;
 mod kernel;
 mod mutants;
@@ -41,8 +43,13 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }
 
-/// The first of `count` seeds that fails, and how. All processors take part.
-fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
+/// How many seeds are run.
+fn seeds() -> u64 {
+    number("PICOVRRP_SIM_SEEDS").unwrap_or(SEEDS)
+}
+
+/// The first of `count` seeds that `fails`, and how. All processors take part.
+fn sweep(count: u64, fails: impl Fn(u64) -> Option<String> + Sync) -> Option<(u64, String)> {
     let (next, stop) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
     let worker = || {
         let mut failed = None;
@@ -51,7 +58,7 @@ fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
             if seed >= count || seed > stop.load(Ordering::Relaxed) {
                 return failed;
             }
-            if let Some(text) = scenario::run(seed, kind, 0).failure {
+            if let Some(text) = fails(seed) {
                 stop.fetch_min(seed, Ordering::Relaxed);
                 failed = failed.or(Some((seed, text)));
             }
@@ -59,7 +66,7 @@ fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
     };
     std::thread::scope(|s| {
         let n = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads: Vec<_> = (0..n).map(|_| s.spawn(worker)).collect();
+        let threads: Vec<_> = (0..n).map(|_| s.spawn(&worker)).collect();
         threads.into_iter().filter_map(|t| t.join().unwrap()).min()
     })
 }
@@ -69,7 +76,7 @@ fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
 fn random_scenarios() {
     let failed = match number("PICOVRRP_SIM_SEED") {
         Some(seed) => scenario::run(seed, Kind::Real, 0).failure.map(|text| (seed, text)),
-        None => sweep(Kind::Real, number("PICOVRRP_SIM_SEEDS").unwrap_or(SEEDS)),
+        None => sweep(seeds(), |seed| scenario::run(seed, Kind::Real, 0).failure),
     };
     if let Some((seed, text)) = failed {
         panic!(

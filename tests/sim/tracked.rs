@@ -227,7 +227,7 @@ pub struct Sum {
 }
 
 /// What one router's process is to know and to make of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Model {
     watches: Vec<Watch>,
     /// Interfaces that work, as far as it was told.

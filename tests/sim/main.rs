@@ -8,7 +8,8 @@
 //! - `groups`: routers on several LANs, in sync groups.
 //! - `regressions`: single stories by name.
 //!
-//! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N.
+//! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N
+//! (`PICOVRRP_SIM_GROUP_SEED=N` of the groups).
 
 // A test crate exports nothing: `pub` marks what its modules share. All of it is test code.
 #![allow(unreachable_pub, clippy::unwrap_used)]
@@ -66,7 +67,7 @@ fn sweep(count: u64, fails: impl Fn(u64) -> Option<String> + Sync) -> Option<(u6
     };
     std::thread::scope(|s| {
         let n = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads: Vec<_> = (0..n).map(|_| s.spawn(&worker)).collect();
+        let threads: Vec<_> = (0..n).map(|_| s.spawn(worker)).collect();
         threads.into_iter().filter_map(|t| t.join().unwrap()).min()
     })
 }

@@ -113,9 +113,9 @@ pub fn random(rng: &mut Rng, interfaces: &[usize]) -> (Vec<CheckSpec>, Vec<Track
         checks.push(CheckSpec { number, look, rise, fall, initial });
     }
     let mut tracks = Vec::new();
-    for c in 0..checks.len() {
+    for (c, check) in checks.iter().enumerate() {
         if rng.percent(90) {
-            tracks.push(weight(rng, Thing::Check(c), checks[c].look));
+            tracks.push(weight(rng, Thing::Check(c), check.look));
         }
     }
     if rng.percent(35) {

@@ -224,6 +224,8 @@ fn recovers_while_leaving() {
 fn held() {
     let mut specs = three();
     specs[1].follows = vec![("c", 0, false)];
+    // Its own weight counts for the first; it waits with the second all the same.
+    specs[0].follows = vec![("c", -10, false)];
     let c = with_checks(grouped(&specs), &[("c", "script", 1, 1, Initial::Unknown)]);
     let mut l = lab(c);
     assert_eq!(states(&l), [State::Initialize; 3]);

@@ -388,6 +388,9 @@ impl Core {
 
     /// Reads the configuration again. The error says why all stays as it was.
     fn reload(&mut self, now: Instant) -> Result<(), String> {
+        if self.stopping.is_some() {
+            return Err("the daemon is stopping".to_owned());
+        }
         let mut config = Box::new(Config::default());
         let mut found = Box::new(Diagnostics::new());
         if let Err(e) = (self.reader)(&mut config, &mut found) {

@@ -28,10 +28,6 @@ pub struct CheckSpec {
 }
 
 impl CheckSpec {
-    pub fn script(number: u16) -> CheckSpec {
-        CheckSpec { number, look: Look::Script, rise: 1, fall: 1, initial: Initial::Unknown }
-    }
-
     /// Runs of one result after which it counts, whatever was before.
     pub fn settles(&self) -> u8 {
         self.rise.max(self.fall)

@@ -17,7 +17,7 @@ use ufmt::uwrite;
 
 use super::{Look, Reason, Seen, because, reason};
 use crate::sys::context::{Context, Watched};
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 /// The largest absolute value.
 pub const MAX: i16 = 254;
@@ -25,6 +25,9 @@ pub const MAX: i16 = 254;
 pub const MAX_FILES: usize = 32;
 /// Directories above a missing one that are tried.
 const MAX_DEPTH: usize = 32;
+
+/// How long changes of other files in a directory are left alone.
+const CALM: Micros = Micros::from_millis(50);
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum Value {
     Missing,
     /// It cannot be read: the error number.
     Unreadable(i32),
+    /// It holds nothing.
+    Empty,
     /// It holds something else than one number.
     NotANumber,
     /// It holds a number that is too large or too small.
@@ -48,6 +53,7 @@ impl Value {
             Value::Number(n) => Ok(n),
             Value::Missing => Err(because("the file is missing")),
             Value::Unreadable(n) => Err(reason(&mut |t| uwrite!(t, "the file cannot be read: error {}", n))),
+            Value::Empty => Err(because("the file is empty")),
             Value::NotANumber => Err(because("the file does not hold a number")),
             Value::OutOfRange => Err(because("the number is not from -254 to 254")),
         }
@@ -77,6 +83,7 @@ pub fn read(path: &str) -> Value {
         rustix::fs::openat(CWD, path, flags, Mode::empty()).and_then(|fd| rustix::io::read(&fd, &mut buffer[..]));
     match read {
         // A number with that many blanks is none of ours.
+        Ok(0) => Value::Empty,
         Ok(n) if n == buffer.len() => Value::NotANumber,
         Ok(n) => Value::parse(buffer.get(..n).unwrap_or(&[])),
         Err(Errno::NOENT | Errno::NOTDIR) => Value::Missing,
@@ -95,6 +102,7 @@ struct Entry<'p> {
 
 /// Tells which of several files changed. One inotify descriptor serves all.
 pub struct FileWatch<'c, 'p> {
+    context: &'c Context,
     inotify: Watched<'c, OwnedFd>,
     files: Vec<Entry<'p>, MAX_FILES>,
 }
@@ -103,7 +111,7 @@ impl<'c, 'p> FileWatch<'c, 'p> {
     /// Watches nothing yet.
     pub fn new(context: &'c Context) -> io::Result<FileWatch<'c, 'p>> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(FileWatch { inotify: context.watch(fd)?, files: Vec::new() })
+        Ok(FileWatch { context, inotify: context.watch(fd)?, files: Vec::new() })
     }
 
     /// Watches `path` too, and returns the number by which [`next_change`](Self::next_change) calls
@@ -127,6 +135,10 @@ impl<'c, 'p> FileWatch<'c, 'p> {
             }
             self.inotify.readable().await?;
             self.read_events()?;
+            if !self.files.iter().any(|f| f.changed) {
+                // Other files of the directory may change all the time.
+                self.context.sleep(CALM).await?;
+            }
         }
     }
 
@@ -225,6 +237,8 @@ fn split(path: &str) -> (&str, &str) {
 /// The number in a file as a check.
 pub struct File<'a> {
     path: &'a str,
+    /// The number found last, if that was no longer ago than one look at an empty file.
+    last: Option<i16>,
     watch: io::Result<FileWatch<'a, 'a>>,
 }
 
@@ -232,13 +246,24 @@ impl<'a> File<'a> {
     /// Not every file system tells of changes, and there may be no watch left to have.
     pub fn new(context: &'a Context, path: &'a str) -> File<'a> {
         let watch = FileWatch::new(context).and_then(|mut watch| watch.add(path).map(|_| watch));
-        File { path, watch }
+        File { path, last: None, watch }
     }
 }
 
 impl Look for File<'_> {
     async fn look(&mut self, _deadline: Instant) -> Seen {
-        read(self.path).number().map_or_else(Seen::NoNumber, Seen::Number)
+        match (read(self.path), self.last.take()) {
+            // A shell empties a file before it runs the command that writes it: until the next look, or
+            // until the writer is done, the last number counts.
+            (Value::Empty, Some(last)) => Seen::Number(last),
+            (value, _) => match value.number() {
+                Ok(n) => {
+                    self.last = Some(n);
+                    Seen::Number(n)
+                }
+                Err(why) => Seen::NoNumber(why),
+            },
+        }
     }
 
     fn is_told(&self) -> bool {

@@ -167,19 +167,20 @@ pub struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// With `connector` the kernel is asked to tell of changes; why it does not is the second of what is returned.
+    /// `known` is what was found before, if anything. With `connector` the kernel is asked to tell of changes; why it does not is the second of what is returned.
     pub fn new(
         context: &'a Context,
         matcher: Matcher<'a>,
         delay: Micros,
         connector: bool,
+        known: Option<bool>,
     ) -> (Process<'a>, Option<&'static str>) {
         let (watch, why) = match connector.then(|| ProcessWatch::new(context)) {
             Some(Ok(watch)) => (Some(watch), None),
             Some(Err(e)) => (None, Some(why_not(&e))),
             None => (None, None),
         };
-        (Process { context, matcher, delay, up: None, watch }, why)
+        (Process { context, matcher, delay, up: known, watch }, why)
     }
 
     async fn find(&self) -> Outcome {

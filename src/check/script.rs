@@ -115,7 +115,9 @@ impl<'a> Script<'a> {
         }
         if late.killed {
             // If it does not end now, it may later.
-            let _ = wait(context, &late.child, clock::now() + KILL_TO_STUCK).await;
+            if wait(context, &late.child, clock::now() + KILL_TO_STUCK).await.is_err() {
+                late.child.give_up();
+            }
         }
         self.is_late();
     }
@@ -144,66 +146,64 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Permits to run: no more scripts than these at once. Who waits is served in order.
+/// Lets no more scripts run at once than are allowed, those of an earlier configuration that have not
+/// ended yet among them. Who waits is served in order.
 pub struct Permits {
-    left: Cell<usize>,
-    waiting: RefCell<Deque<Waker, MAX_CHECKS>>,
+    limit: usize,
+    next: Cell<u32>,
+    waiting: RefCell<Deque<(u32, Waker), MAX_CHECKS>>,
 }
 
 impl Permits {
-    /// For `n` scripts.
-    pub fn new(n: usize) -> Permits {
-        Permits { left: Cell::new(n), waiting: RefCell::new(Deque::new()) }
+    /// For `limit` scripts.
+    pub fn new(limit: usize) -> Permits {
+        Permits { limit, next: Cell::new(0), waiting: RefCell::new(Deque::new()) }
     }
 
-    async fn take(&self) -> Permit<'_> {
+    /// Waits until one more may run, which must be started before anything else is waited for.
+    async fn wait(&self, children: &Children) {
+        let ticket = self.next.get();
+        self.next.set(ticket.wrapping_add(1));
         poll_fn(|cx| {
-            if self.left.get() > 0 {
-                self.left.set(self.left.get() - 1);
-                return Poll::Ready(());
-            }
             let mut waiting = self.waiting.borrow_mut();
-            if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
+            match waiting.iter_mut().find(|(t, _)| *t == ticket) {
+                Some((_, waker)) => waker.clone_from(cx.waker()),
                 // There is a place for every check.
-                let _ = waiting.push_back(cx.waker().clone());
+                None => drop(waiting.push_back((ticket, cx.waker().clone()))),
             }
-            Poll::Pending
+            let first = waiting.front().is_none_or(|(t, _)| *t == ticket);
+            if !first || !children.has_room(self.limit, cx.waker()) {
+                return Poll::Pending;
+            }
+            waiting.pop_front();
+            if let Some((_, next)) = waiting.front() {
+                // There may be room for two.
+                next.wake_by_ref();
+            }
+            Poll::Ready(())
         })
         .await;
-        Permit(self)
     }
 }
 
-/// Gives the permit back when dropped.
-struct Permit<'a>(&'a Permits);
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.left.set(self.0.left.get() + 1);
-        if let Some(next) = self.0.waiting.borrow_mut().pop_front() {
-            next.wake();
-        }
-    }
-}
-
-/// A script as a check. It keeps its permit until the script has ended, or is taken to be stuck.
+/// A script as a check.
 pub struct Run<'a> {
     script: Script<'a>,
+    children: &'a Children,
     command: Command<'a>,
     permits: &'a Permits,
-    permit: Option<Permit<'a>>,
 }
 
 impl<'a> Run<'a> {
     /// Runs `command` at each look.
     pub fn new(context: &'a Context, children: &'a Children, permits: &'a Permits, command: Command<'a>) -> Run<'a> {
-        Run { script: Script::new(context, children), command, permits, permit: None }
+        Run { script: Script::new(context, children), children, command, permits }
     }
 }
 
 impl Look for Run<'_> {
     async fn ready(&mut self) {
-        self.permit = Some(self.permits.take().await);
+        self.permits.wait(self.children).await;
     }
 
     async fn look(&mut self, deadline: Instant) -> Seen {
@@ -212,7 +212,6 @@ impl Look for Run<'_> {
 
     async fn settle(&mut self) {
         self.script.settle().await;
-        self.permit = None;
     }
 }
 

@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::diagnostics::Pos;
-use super::model::{Check, CheckKind, Family, Initial, Instance, Range, StrId};
+use super::model::{Check, CheckKind, Family, Initial, Instance, Range, StrId, Weights};
 
 /// What can be said once: in the file, in an instance or in a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(super) struct Draft {
     /// A group's instances ([`Config::members`](super::model::Config::members)).
     pub(super) members: Range,
     /// A group's `weights`.
-    pub(super) weights: bool,
+    pub(super) weights: Weights,
 }
 
 impl Default for Draft {
@@ -126,7 +126,7 @@ impl Default for Draft {
             address_seen: false,
             peer_seen: false,
             members: Range::default(),
-            weights: true,
+            weights: Weights::All,
         }
     }
 }

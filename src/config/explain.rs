@@ -255,7 +255,7 @@ mod tests {
         );
         assert!(said.contains("  While wan is up its priority is 254, all else as configured.\n"), "{said}");
         assert!(said.contains("  While lte is down it is in Fault"), "{said}");
-        assert!(said.contains("  While spare is up its priority is 90, all"), "{said}");
+        assert!(said.contains("  While spare is down its priority is 110, all"), "{said}");
     }
 
     /// The paragraph that begins with `from`, up to a line less indented than those in it.

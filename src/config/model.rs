@@ -14,7 +14,7 @@ use crate::vrrp::timing::{Centis, Micros, Version};
 mod checks;
 
 pub use checks::{
-    Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked,
+    Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked, Weights,
 };
 
 /// Reads a limit from the build's environment, so that a build may raise it.

@@ -22,7 +22,7 @@ use crate::check::script::{Permits, Run};
 use crate::check::tcp::Tcp;
 use crate::check::{Impossible, Look, Reason, Seen, Source, because};
 use crate::command::Command;
-use crate::config::model::{Check, CheckKind, Config, Origin, StrId};
+use crate::config::model::{Check, CheckKind, Condition, Config, Origin, StrId};
 use crate::router::Event;
 use crate::router::event::{CheckId, CheckResult};
 use crate::sys::clock;
@@ -45,6 +45,8 @@ pub(super) struct Runs {
     pub(super) last: Option<Micros>,
     /// Why the last one failed; empty if it did not.
     pub(super) error: Reason,
+    /// When the last one began.
+    pub(super) at: Option<Instant>,
 }
 
 /// The tasks of all checks.
@@ -135,6 +137,7 @@ impl Checking<'_> {
             runs.count = runs.count.saturating_add(1);
             runs.fails = if error.is_some() { runs.fails.saturating_add(1) } else { 0 };
             (runs.last, runs.error) = (Some(now.since(since)), error.unwrap_or_default());
+            runs.at = Some(since);
         }
         core.handle(Event::Check { check: self.id(), result }, now);
     }
@@ -149,9 +152,12 @@ impl Checking<'_> {
         since
     }
 
-    /// Looks again and again.
+    /// Looks again and again: at once, if nothing is known yet.
     async fn keep(&self, mut look: impl Look, check: &Check, mut rhythm: Rhythm) {
         let mut told = true;
+        if rhythm.known {
+            rhythm.wait(self.context).await;
+        }
         loop {
             let since = self.once(&mut look, check.timeout).await;
             if !(told && look.is_told()) {
@@ -175,12 +181,17 @@ impl Checking<'_> {
 struct Rhythm {
     next: Instant,
     every: Micros,
+    /// An equal check of an earlier configuration has looked.
+    known: bool,
 }
 
 impl Rhythm {
-    /// The place of check `c` of `n` that begin now.
-    fn new(every: Micros, c: usize, n: usize) -> Rhythm {
-        Rhythm { next: clock::now() + Micros(every.0 * (c as u64 + 1) / n.max(1) as u64), every }
+    /// The place of check `c` of `n` that begin now; one that looked before goes on as it would have.
+    fn new(every: Micros, c: usize, n: usize, last: Option<Instant>) -> Rhythm {
+        let now = clock::now();
+        let place = now + Micros(every.0 * (c as u64 + 1) / n.max(1) as u64);
+        let next = last.map_or(place, |last| (last + every).max(now));
+        Rhythm { next, every, known: last.is_some() }
     }
 
     /// Waits for the next moment that is still to come; who gives up waiting has missed nothing.
@@ -207,7 +218,8 @@ async fn sleep_until(context: &Context, at: Instant) {
 async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: usize) {
     let Some(check) = task.config(|_, check| *check) else { return };
     let context = task.context;
-    let rhythm = Rhythm::new(check.every, task.check, n);
+    let last = task.core.borrow().runs.get(task.check).and_then(|runs| runs.at);
+    let rhythm = Rhythm::new(check.every, task.check, n, last);
     match check.kind {
         CheckKind::Script { command, user } => {
             let found = task.config(|config, _| (hooks::user_of_check(config, user), config.script_security));
@@ -226,7 +238,12 @@ async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: u
             let params = Some(params.as_str()).filter(|words| !words.is_empty());
             let (min, max) = (min as u32, max.map(u32::from));
             let matcher = Matcher { name: &name, full_command, params, min, max };
-            let (process, why) = Process::new(context, matcher, delay, connector);
+            let known = match task.core.borrow().router.check(task.check).map(|c| c.condition) {
+                Some(Condition::Up) => Some(true),
+                Some(Condition::Down) => Some(false),
+                _ => None,
+            };
+            let (process, why) = Process::new(context, matcher, delay, connector, known);
             if let Some(why) = why {
                 log::warn!("check {}: no connector ({why}): it looks at its interval alone", task.words(check.name));
             }
@@ -240,10 +257,10 @@ async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: u
             let is_up = || task.core.borrow().router.interface_result(task.id()) == Some(CheckResult::Up);
             let mut interface = Interface { is_up };
             // The router sees changes by itself; more looks are for those that must last.
-            if (check.rise, check.fall) == (1, 1) {
-                task.once(&mut interface, check.timeout).await;
-            } else {
-                task.keep(interface, &check, rhythm).await;
+            match (check.rise, check.fall) {
+                (1, 1) if rhythm.known => {}
+                (1, 1) => drop(task.once(&mut interface, check.timeout).await),
+                _ => task.keep(interface, &check, rhythm).await,
             }
         }
         CheckKind::Route { prefix, length, via, table } => {

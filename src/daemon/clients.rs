@@ -298,7 +298,15 @@ mod tests {
         }
         let members = Range { start: 0, len: 2 };
         let tracks = Range::default();
-        c.groups.push(Group { name: gateway, members, tracks, hooks: Hooks::default(), weights: true }).unwrap();
+        c.groups
+            .push(Group {
+                name: gateway,
+                members,
+                tracks,
+                hooks: Hooks::default(),
+                weights: crate::config::model::Weights::All,
+            })
+            .unwrap();
         let ping = CheckKind::Ping { target: [192, 0, 2, 9].into(), from: Default::default() };
         for (name, kind) in [(number, CheckKind::File { path }), (uplink, ping)] {
             let (every, initial) = (Check::EVERY, Initial::Unknown);
@@ -315,7 +323,7 @@ mod tests {
     fn as_things_stand() {
         let router = router();
         let error = crate::check::Reason::try_from("no answer in time").unwrap();
-        let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error };
+        let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error, at: None };
         let runs = [Runs::default(), ran];
         let now = Now { router: &router, runs: &runs, started: Instant(1_000), now: Instant(4_000) };
         let track = TrackStatus { name: "number", condition: Condition::Value(-3), weight: 2, reverse: true };

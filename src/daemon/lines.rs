@@ -59,7 +59,10 @@ impl Core {
         let (Some(view), Some(runs)) = (self.router.check(c), self.runs.get_mut(c)) else { return };
         if let CheckKind::Interface { .. } = view.config.kind {
             // The router has seen it by itself.
-            runs.error = if to == Condition::Down { because(interface::DOWN) } else { Reason::new() };
+            let down = to == Condition::Down;
+            runs.error = if down { because(interface::DOWN) } else { Reason::new() };
+            runs.fails = if down { runs.fails.max(1) } else { 0 };
+            runs.count = runs.count.max(1);
         }
         let failed = matches!(to, Condition::Down | Condition::Broken);
         let (verdict, level) = match (from, to) {

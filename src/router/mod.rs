@@ -41,6 +41,7 @@ mod view;
 pub use announce::PACE;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
+pub use reload::{same, same_check};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;

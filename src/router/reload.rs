@@ -102,7 +102,8 @@ impl Router {
     }
 }
 
-fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
+/// Whether instance `o` of one configuration goes on as instance `n` of another.
+pub fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
     let (a, b) = (&old.instances[o], &new.instances[n]);
     old.str(a.name) == new.str(b.name)
         && old.str(a.interface) == new.str(b.interface)
@@ -110,7 +111,7 @@ fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
 }
 
 /// Whether two checks have one name and look at the same thing.
-fn same_check(old: &Config, a: &Check, new: &Config, b: &Check) -> bool {
+pub fn same_check(old: &Config, a: &Check, new: &Config, b: &Check) -> bool {
     let text = |a: StrId, b: StrId| old.str(a) == new.str(b);
     let origin = |a: &Origin, b: &Origin| match (*a, *b) {
         (Origin::Interface(a), Origin::Interface(b)) => text(a, b),

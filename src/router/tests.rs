@@ -6,7 +6,7 @@ use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
 use crate::config::model::{
     Address, Check, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Initial, Instance, Peer, Preempt,
-    Range, Start, StrId, Track, Tracked,
+    Range, Start, StrId, Track, Tracked, Weights,
 };
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
@@ -168,6 +168,7 @@ fn with_group(mut c: Box<Config>, members: &[&str], tracks: &[(&str, i16, bool)]
     let tracks = add_tracks(&mut c, &[], tracks);
     let name = c.strings.add("group").unwrap();
     let members = Range { start, len: members.len() as u16 };
+    let weights = if weights { Weights::All } else { Weights::Nobody };
     c.groups.push(Group { name, members, tracks, hooks: Hooks::default(), weights }).unwrap();
     c
 }

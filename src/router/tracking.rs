@@ -1,12 +1,12 @@
 //! What changes a priority, or puts an instance in Fault: the interfaces and checks that it tracks.
 //!
 //! The rules are keepalived's. A positive weight is added while the thing is up, a negative one while
-//! it is down; `reverse` lets up and down change places; weight 0 is a Fault. The sum is held to
+//! it is down; `reverse` changes the sign of what is added; weight 0 is a Fault. The sum is held to
 //! 1…254, and an owner's 255 is not touched. What the members of a sync group track counts for all.
 
 use super::event::{CheckId, CheckResult, Fault, InstanceId, Report};
 use super::{Action, Actions, Router};
-use crate::config::model::{Check, CheckKind, Condition, Initial, MAX_CHECKS, Range, Track, Tracked};
+use crate::config::model::{Check, CheckKind, Condition, Initial, MAX_CHECKS, Range, Track, Tracked, Weights};
 use crate::vrrp::packet::PRIORITY_OWNER;
 use crate::vrrp::timing::Instant;
 
@@ -144,11 +144,12 @@ impl Router {
         let config = group.and_then(|g| self.config.groups.get(g as usize));
         let shared = config.map_or(Range::default(), |g| g.tracks);
         let others = group.into_iter().flat_map(|g| self.members(g as usize)).filter(move |m| *m != i);
-        // Under `weights off` members' weights count for nobody; what faults one faults all.
-        let weights = config.is_none_or(|g| g.weights);
-        let counts = move |t: &usize| weights || self.config.tracks[*t].weight == 0;
-        let own = self.config.instances[i].tracks.indices().filter(counts);
-        own.chain(shared.indices()).chain(others.flat_map(|m| self.config.instances[m].tracks.indices()).filter(counts))
+        let weights = config.map_or(Weights::All, |g| g.weights);
+        // What faults one faults all, whatever becomes of the weights.
+        let counts = move |t: &usize, all: bool| all || self.config.tracks[*t].weight == 0;
+        let own = self.config.instances[i].tracks.indices().filter(move |t| counts(t, weights != Weights::Nobody));
+        let theirs = others.flat_map(|m| self.config.instances[m].tracks.indices());
+        own.chain(shared.indices()).chain(theirs.filter(move |t| counts(t, weights == Weights::All)))
     }
 
     /// What counts for instance `i`, and what is known of it: each thing once, the instance's own

@@ -307,17 +307,18 @@ impl Model {
     }
 }
 
-/// KEEPALIVED §2: positive weights while up, negative while down, `reverse` turns it round; a file's
-/// number times the weight.
+/// KEEPALIVED §2: positive weights while up, negative while down, `reverse` changes the sign of what is
+/// added; a file's number times the weight, at most 253.
 fn adds(t: &TrackSpec, known: Known) -> i64 {
     let weight = t.weight as i64;
     match (known, t.reverse) {
-        (Known::Works(up), reverse) => match (up != reverse, weight > 0) {
-            (true, true) | (false, false) => weight,
-            _ => 0,
+        (Known::Works(up), reverse) => match (up == (weight > 0), reverse) {
+            (true, false) => weight,
+            (true, true) => -weight,
+            (false, _) => 0,
         },
-        (Known::Number(n), false) => n as i64 * weight,
-        (Known::Number(n), true) => -(n as i64 * weight),
+        (Known::Number(n), false) => (n as i64 * weight).min(253),
+        (Known::Number(n), true) => (-(n as i64 * weight)).min(253),
         (Known::Nothing | Known::NoNumber, _) => 0,
     }
 }

@@ -4,7 +4,9 @@
 use heapless::Vec;
 use ufmt::{uWrite, uwrite};
 
-use crate::config::model::{CheckKind, Condition, Config, Group, Instance, MAX_TRACKS, Preempt, Track, Tracked};
+use crate::config::model::{
+    CheckKind, Condition, Config, Group, Instance, MAX_TRACKS, Preempt, Track, Tracked, Weights,
+};
 use crate::text::{Text, Written};
 use crate::vrrp::packet::PRIORITY_OWNER as OWNER;
 
@@ -49,7 +51,7 @@ pub(super) fn group_of<'c>(config: &'c Config, i: &Instance) -> Option<&'c Group
 /// that before those of other members; under `weights off` no member's weights.
 fn counted<'c>(config: &'c Config, i: &'c Instance) -> Vec<Counted<'c>, MAX_TRACKS> {
     let mut all: Vec<Counted<'c>, MAX_TRACKS> = Vec::new();
-    let mut add = |tracks: &[Track], weights: bool, from| {
+    let mut add = |tracks: &[Track], weights: bool, from: Option<(&'static str, &'c str)>| {
         for track in tracks.iter().filter(|t| weights || t.weight == 0) {
             if !all.iter().any(|other| other.track.what == track.what) {
                 // There is room: the pool that they come from is no larger.
@@ -58,13 +60,13 @@ fn counted<'c>(config: &'c Config, i: &'c Instance) -> Vec<Counted<'c>, MAX_TRAC
         }
     };
     let group = group_of(config, i);
-    let weights = group.is_none_or(|g| g.weights);
-    add(config.tracks_of(i), weights, None);
+    let weights = group.map_or(Weights::All, |g| g.weights);
+    add(config.tracks_of(i), weights != Weights::Nobody, None);
     if let Some(g) = group {
         add(config.tracks_of_group(g), true, Some(("group", config.str(g.name))));
         for member in config.members_of(g).iter().filter(|m| **m != i.name) {
             if let Some(other) = config.instance_named(*member).and_then(|m| config.instances.get(m)) {
-                add(config.tracks_of(other), weights, Some(("instance", config.str(other.name))));
+                add(config.tracks_of(other), weights == Weights::All, Some(("instance", config.str(other.name))));
             }
         }
     }
@@ -94,7 +96,8 @@ pub(super) fn sentences(config: &Config, i: &Instance, t: &mut Text<'_>) -> Writ
         }
         // One of the two changes nothing.
         let up = track.adds(Condition::Up) != 0;
-        uwrite!(t, "{} is {} its priority is {}", name, state(up), effective(i, track.weight as i32))?;
+        let adds = track.adds(if up { Condition::Up } else { Condition::Down });
+        uwrite!(t, "{} is {} its priority is {}", name, state(up), effective(i, adds))?;
         t.write_str(if all.len() > 1 { ", all else as configured.\n" } else { ".\n" })?;
     }
     Ok(())
@@ -178,6 +181,18 @@ fn row(
             any = true;
         }
     }
+    // What faults another member faults all.
+    let condition_of = |what: Tracked, track: &Counted<'_>| {
+        let at = all.iter().position(|c| c.track.what == what);
+        let failing = at.is_some_and(fails);
+        let (good, bad) = at.map_or_else(|| track.conditions(config), |at| all[at].conditions(config));
+        if failing { bad } else { good }
+    };
+    for member in group_of(config, i).map_or(&[][..], |g| config.members_of(g)) {
+        let other = config.instance_named(*member).and_then(|m| config.instances.get(m));
+        fault |=
+            other.is_some_and(|o| counted(config, o).iter().any(|c| c.track.faults(condition_of(c.track.what, c))));
+    }
     let priority = (!fault).then(|| effective(i, sum));
     t.write_str(if any { ": " } else { "nothing down: " })?;
     match priority {
@@ -214,10 +229,14 @@ pub(super) fn groups(config: &Config, t: &mut Text<'_>) -> Written {
             "\n  Members are Active together or not at all: each waits until all can be, and when one yields to \
              another router or is in Fault, all hand over.\n",
         )?;
-        t.write_str(if g.weights {
-            "  What one of them tracks counts for all.\n"
-        } else {
-            "  Weights of what a member tracks count for nobody (weights off); what puts one in Fault puts all in it.\n"
+        t.write_str(match g.weights {
+            Weights::All => "  What one of them tracks counts for all.\n",
+            Weights::Own => {
+                "  Weights of what a member tracks count for it alone (weights own); what puts one in Fault puts all in it.\n"
+            }
+            Weights::Nobody => {
+                "  Weights of what a member tracks count for nobody (weights off); what puts one in Fault puts all in it.\n"
+            }
         })?;
     }
     Ok(())

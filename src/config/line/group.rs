@@ -3,7 +3,7 @@
 use super::keyword::{Done, GROUP, Reader, is_property, skip_value};
 use super::lex::Words;
 use super::value::Expected;
-use crate::config::model::MAX_NAME;
+use crate::config::model::{MAX_NAME, Weights};
 
 pub(super) fn group(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let at = w.pos();
@@ -33,7 +33,12 @@ pub(super) fn group(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+/// For whom weights count, in the order of [`WEIGHTS`].
+pub(super) static WEIGHT_NAMES: [&str; 3] = ["on", "own", "off"];
+pub(super) static WEIGHTS: [Weights; 3] = [Weights::All, Weights::Own, Weights::Nobody];
+
 pub(super) fn weights(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.asm.draft.weights = r.on_off(w, "weights")?;
+    let which = r.choice(w, "weights", &WEIGHT_NAMES)?;
+    r.asm.draft.weights = WEIGHTS[which];
     Ok(())
 }

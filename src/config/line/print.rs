@@ -8,11 +8,13 @@ use core::net::IpAddr;
 use embedded_io::Write;
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
+use super::group::{WEIGHT_NAMES, WEIGHTS};
 use super::keyword::is_property;
 use super::property::{SCOPE_NAMES, SCOPES};
 use crate::config::assemble::infer_family;
 use crate::config::model::{
     Address, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Instance, Preempt, Start, Track, Tracked,
+    Weights,
 };
 use crate::text::{self, Duration, Ip, Text, Written};
 use crate::vrrp::timing::Micros;
@@ -138,7 +140,10 @@ fn write_group(config: &Config, g: &Group, t: &mut Text<'_>) -> Written {
     for member in config.members_of(g) {
         uwrite!(t, " {}", Quoted(config.str(*member)))?;
     }
-    t.write_str(if g.weights { "\n" } else { "\n  weights off\n" })?;
+    t.write_str("\n")?;
+    if g.weights != Weights::All {
+        uwrite!(t, "  weights {}\n", named(&g.weights, &WEIGHTS, &WEIGHT_NAMES))?;
+    }
     write_tracks(config, config.tracks_of_group(g), t)?;
     write_hooks(config, &g.hooks, t)
 }

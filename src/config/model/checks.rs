@@ -245,9 +245,9 @@ pub struct Track {
     /// The thing.
     pub what: Tracked,
     /// Added to the priority while up if positive, while down if negative; 0: down is a Fault. The
-    /// number of a file is multiplied by it.
+    /// number of a file is multiplied by it, and the product held to [`MAX_WEIGHT`](Track::MAX_WEIGHT).
     pub weight: i16,
-    /// Up and down change places; the number of a file changes its sign.
+    /// What is added changes its sign; with weight 0 up and down change places.
     pub reverse: bool,
 }
 
@@ -259,13 +259,17 @@ impl Track {
 
     /// What it adds to the priority.
     pub const fn adds(&self, condition: Condition) -> i32 {
-        let good = match condition {
-            Condition::Up => !self.reverse,
-            Condition::Down => self.reverse,
+        let counts = match condition {
+            Condition::Up => self.weight > 0,
+            Condition::Down => self.weight < 0,
             Condition::Value(n) => return self.product(n),
-            Condition::Unknown | Condition::Broken => return 0,
+            Condition::Unknown | Condition::Broken => false,
         };
-        if good == (self.weight > 0) { self.weight as i32 } else { 0 }
+        match (counts, self.reverse) {
+            (true, false) => self.weight as i32,
+            (true, true) => -(self.weight as i32),
+            (false, _) => 0,
+        }
     }
 
     /// Whether it puts the instance in Fault.
@@ -286,8 +290,9 @@ impl Track {
     }
 
     const fn product(&self, n: i16) -> i32 {
-        let product = n as i32 * self.weight as i32;
-        if self.reverse { -product } else { product }
+        let product = n as i32 * self.weight as i32 * if self.reverse { -1 } else { 1 };
+        // As keepalived, before anything is summed up.
+        if product > Self::MAX_WEIGHT as i32 { Self::MAX_WEIGHT as i32 } else { product }
     }
 }
 
@@ -318,8 +323,21 @@ pub struct Group {
     pub tracks: Range,
     /// Who is told of its changes.
     pub hooks: Hooks,
-    /// What one member tracks with a weight counts for all; else for none (keepalived's rule).
-    pub weights: bool,
+    /// For whom the weights of what one member tracks count.
+    pub weights: Weights,
+}
+
+/// For whom the weights of what a member of a group tracks count. What puts one in Fault puts all in
+/// it, whatever is said here, and what the group tracks counts for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// For every member, so that the group moves as one.
+    #[default]
+    All,
+    /// For that member alone: keepalived's `sync_group_tracking_weight`.
+    Own,
+    /// For nobody: what keepalived does with scripts without it.
+    Nobody,
 }
 
 #[cfg(test)]
@@ -330,7 +348,7 @@ mod tests {
         Track { what: Tracked::Check(StrId::default()), weight, reverse }
     }
 
-    /// keepalived's rules: + when up, - when down, 0 faults; reverse swaps; files multiply.
+    /// keepalived's rules: + when up, - when down, 0 faults; reverse changes the sign; files multiply.
     #[test]
     fn weights() {
         use Condition::*;
@@ -339,10 +357,10 @@ mod tests {
             (20, false, Down, 0, false),
             (-20, false, Up, 0, false),
             (-20, false, Down, -20, false),
-            (20, true, Up, 0, false),
-            (20, true, Down, 20, false),
-            (-20, true, Up, -20, false),
-            (-20, true, Down, 0, false),
+            (20, true, Up, -20, false),
+            (20, true, Down, 0, false),
+            (-20, true, Up, 0, false),
+            (-20, true, Down, 20, false),
             (0, false, Up, 0, false),
             (0, false, Down, 0, true),
             (0, true, Up, 0, true),
@@ -355,7 +373,8 @@ mod tests {
             (1, false, Value(-254), -254, true),
             (-2, false, Value(127), -254, true),
             (2, true, Value(127), -254, true),
-            (253, false, Value(254), 64262, false),
+            (253, false, Value(254), 253, false),
+            (-253, true, Value(254), 253, false),
             (0, false, Value(0), 0, false),
             (0, false, Value(1), 0, true),
             (0, true, Value(1), 0, false),

@@ -11,14 +11,14 @@ fn effective(l: &Lab) -> u8 {
     l.r.view(0).unwrap().effective_priority
 }
 
-/// keepalived's rules: positive while up, negative while down, reverse swaps; held to 1…254; 255 stays.
+/// keepalived's rules: positive while up, negative while down, reverse changes the sign; held to 1…254; 255 stays.
 #[test]
 fn weights() {
     for (base, weight, reverse, up, down) in [
         (100, 50, false, 150, 100),
         (100, -30, false, 100, 70),
-        (100, 50, true, 100, 150),
-        (100, -30, true, 70, 100),
+        (100, 50, true, 50, 100),
+        (100, -30, true, 100, 130),
         (200, 100, false, 254, 200),
         (50, -100, false, 50, 1),
         (255, -100, false, 255, 255),
@@ -39,8 +39,10 @@ fn weights() {
 #[test]
 fn several() {
     let l = Lab::new(&[tracking(200, &[("a", -150, false), ("b", 100, true), ("c", 0, true)])]);
-    assert_eq!(effective(&l), 150);
+    assert_eq!(effective(&l), 50);
     assert!(l.is_backup());
+    let l = Lab::new(&[tracking(200, &[("a", -150, false), ("b", -100, true), ("c", 0, true)])]);
+    assert_eq!(effective(&l), 150);
 }
 
 /// As Active: the next advert carries the change, and nothing else happens; it is told once.

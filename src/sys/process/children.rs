@@ -11,11 +11,14 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group, waitid, waitpid,
 };
 
+use crate::config::model::{MAX_GROUPS, MAX_INSTANCES};
+
 use super::spawn::{Spawned, failure, spawn};
 use super::{Leftovers, Program};
 
-/// Children that can run at once.
-pub const MAX_CHILDREN: usize = 48;
+/// Children that can run at once: the scripts of checks, a hook of every owner, and those that cannot be
+/// killed.
+pub const MAX_CHILDREN: usize = 32 + MAX_INSTANCES + MAX_GROUPS + 16;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,15 @@ struct Slot {
     waker: Option<Waker>,
     /// A [`Child`] refers to it; if not, it is free once the child is reaped.
     owned: bool,
+    /// It cannot be killed: it is not waited for any more.
+    stuck: bool,
 }
 
 /// The table of children that have been started and not been waited for.
 pub struct Children {
     slots: RefCell<[Option<Slot>; MAX_CHILDREN]>,
+    /// Who waits until fewer run.
+    crowd: RefCell<Option<Waker>>,
     /// Nobody else reaps what loses its parent.
     init: bool,
 }
@@ -51,7 +58,11 @@ impl Default for Children {
 impl Children {
     /// None.
     pub fn new() -> Children {
-        Children { slots: RefCell::new([const { None }; MAX_CHILDREN]), init: std::process::id() == 1 }
+        Children {
+            slots: RefCell::new([const { None }; MAX_CHILDREN]),
+            crowd: RefCell::new(None),
+            init: std::process::id() == 1,
+        }
     }
 
     /// Starts a program; an error (`StorageFull`) if [`MAX_CHILDREN`] have not ended. That it
@@ -60,7 +71,8 @@ impl Children {
         let mut slots = self.slots.borrow_mut();
         let at = slots.iter().position(Option::is_none).ok_or(io::ErrorKind::StorageFull)?;
         let Spawned { pid, stderr, report } = spawn(program)?;
-        slots[at] = Some(Slot { pid, leftovers: program.leftovers, ended: None, waker: None, owned: true });
+        slots[at] =
+            Some(Slot { pid, leftovers: program.leftovers, ended: None, waker: None, owned: true, stuck: false });
         Ok(Child { children: self, at, pid, stderr, report })
     }
 
@@ -70,7 +82,11 @@ impl Children {
         for at in 0..MAX_CHILDREN {
             let running = self.slots.borrow()[at].as_ref().filter(|s| s.ended.is_none()).map(|s| (s.pid, s.leftovers));
             let Some((pid, leftovers)) = running else { continue };
-            if leftovers == Leftovers::Kill && has_ended(pid) {
+            if leftovers == Leftovers::Kill {
+                if !has_ended(pid) {
+                    // SIGCHLD comes again when it has.
+                    continue;
+                }
                 // Its number stays its own until it is reaped, and so does its group's.
                 let _ = kill_process_group(pid, Signal::KILL);
             }
@@ -95,10 +111,30 @@ impl Children {
             if let Some(waker) = waker {
                 waker.wake();
             }
+            self.wake_crowd();
         }
         if self.init {
             while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
         }
+    }
+
+    fn wake_crowd(&self) {
+        // The borrow ends before the waker runs.
+        let waker = self.crowd.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether fewer than `limit` of those run whose leftovers are killed, the ones that cannot be killed
+    /// not counted. If not, `waker` is woken when that may have changed; there is one waker.
+    pub fn has_room(&self, limit: usize, waker: &Waker) -> bool {
+        let counts = |s: &&Slot| s.ended.is_none() && s.leftovers == Leftovers::Kill && !s.stuck;
+        let room = self.slots.borrow().iter().flatten().filter(counts).count() < limit;
+        if !room {
+            *self.crowd.borrow_mut() = Some(waker.clone());
+        }
+        room
     }
 
     /// How many have been started and not been reaped.
@@ -152,6 +188,14 @@ impl Child<'_> {
             None => Poll::Ready(Ended::Exited(-1)),
         })
         .await
+    }
+
+    /// It was killed and goes on: it counts no more for [`Children::has_room`].
+    pub fn give_up(&self) {
+        if let Some(slot) = &mut self.children.slots.borrow_mut()[self.at] {
+            slot.stuck = true;
+        }
+        self.children.wake_crowd();
     }
 
     /// Once it has ended: what kept the program from starting, and at which step.

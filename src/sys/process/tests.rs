@@ -120,10 +120,12 @@ fn nothing_is_inherited() {
     let leak = rustix::io::fcntl_dupfd_cloexec(&leak, 500).unwrap();
     rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
     let out = dir.0.to_str().unwrap();
+    // The shell blocks signals while it starts a program: its mask is read from itself, at the end.
     let line = format!(
         "cat /proc/$$/environ > {out}/env; (ls -l /proc/$$/fd > {out}/fd; true); \
-         cat /proc/$$/stat > {out}/stat; cat /proc/$$/status > {out}/status; cat /proc/$$/oom_score_adj > {out}/oom; \
-         umask > {out}/umask; pwd > {out}/pwd; echo $$ > {out}/pid"
+         cat /proc/$$/stat > {out}/stat; cat /proc/$$/oom_score_adj > {out}/oom; \
+         umask > {out}/umask; pwd > {out}/pwd; echo $$ > {out}/pid; \
+         exec cat /proc/self/status > {out}/status"
     );
     let words = ["sh", "-c", &line];
     let (ended, why) = run(&Program { env: &[("ACTION", "a b")], ..program(&words) });

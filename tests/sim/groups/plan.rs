@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use picovrrp::config::model::{Address, Config, Group, Hooks, Instance, Preempt, Range, StrId};
+use picovrrp::config::model::{Address, Config, Group, Hooks, Instance, Preempt, Range, StrId, Weights};
 use picovrrp::vrrp::timing::Centis;
 
 use crate::tracked::{self, CheckSpec, Look, Model, Sum, Thing, TrackSpec};
@@ -61,7 +61,8 @@ impl Plan {
             let members = Range { start: 0, len: self.grouped.len() as u16 };
             let tracks = tracked::add_tracks(&mut c, &self.shared, &self.checks, &NAMES);
             let name = c.strings.add("group").unwrap();
-            c.groups.push(Group { name, members, tracks, hooks: Hooks::default(), weights: self.weights }).unwrap();
+            let weights = if self.weights { Weights::All } else { Weights::Nobody };
+            c.groups.push(Group { name, members, tracks, hooks: Hooks::default(), weights }).unwrap();
         }
         c
     }

@@ -183,7 +183,7 @@ fn sync_groups() {
         ("group g a b priority 5", "3:13: 'priority' does not apply to a group: expected in an instance"),
         ("weights off", "3:1: 'weights' does not apply to an instance: expected in a group"),
         ("defaults weights off", "3:10: 'weights' has no default: expected in a group"),
-        ("group g a b weights", "3:20: 'weights' needs 'on' or 'off'"),
+        ("group g a b weights", "3:20: 'weights' needs 'on', 'own' or 'off'"),
         ("group g a b weights on weights on", "3:24: 'weights' given twice, first at line 3"),
         ("group g a b track-interface wan track-interface wan", "3:49: group 'g' tracks wan twice"),
         ("group g a b\ntrack x", "4:7: 'track' names no check: there is no 'x'; 'check NAME KIND …' declares one"),

@@ -38,7 +38,7 @@ fn every_construct() {
     let g = &c.groups[0];
     assert_eq!(
         (c.str(g.name), g.weights, c.str(g.hooks.any), c.str(g.hooks.stop)),
-        ("gateway", false, "/bin/g", "/bin/s")
+        ("gateway", Weights::Nobody, "/bin/g", "/bin/s")
     );
     assert_eq!(c.members_of(g).iter().map(|m| c.str(*m)).collect::<Vec<_>>(), ["lan", "on"]);
     assert_eq!(tracked(&c, c.tracks_of_group(g)), [(true, "dns".into(), 0, false)]);
@@ -136,7 +136,7 @@ fn check(c: &Config, check: &Check) -> (Check, Vec<String>) {
     (plain, words)
 }
 
-type GroupMeaning = (bool, Vec<String>, Vec<(bool, String, i16, bool)>);
+type GroupMeaning = (Weights, Vec<String>, Vec<(bool, String, i16, bool)>);
 
 fn group(c: &Config, g: &Group) -> GroupMeaning {
     let h = &g.hooks;
@@ -209,7 +209,9 @@ pub(super) fn build(c: &mut Config, plan: &Plan) {
     }
     let name = c.strings.add("the group").unwrap();
     let members = Range { start: 0, len: c.members.len() as u16 };
-    c.groups.push(Group { name, members, tracks, hooks, weights: plan.flags.2 }).unwrap();
+    c.groups
+        .push(Group { name, members, tracks, hooks, weights: if plan.flags.2 { Weights::Own } else { Weights::All } })
+        .unwrap();
 }
 
 const INITIALS: [Initial; 3] = [Initial::Unknown, Initial::Up, Initial::Down];

@@ -22,9 +22,9 @@ use crate::check::script::{Permits, Run};
 use crate::check::tcp::Tcp;
 use crate::check::{Impossible, Look, Reason, Seen, Source, because};
 use crate::command::Command;
-use crate::config::model::{Check, CheckKind, Condition, Config, Origin, StrId};
-use crate::router::Event;
+use crate::config::model::{Check, CheckKind, Condition, Config, MAX_CHECKS, Origin, StrId};
 use crate::router::event::{CheckId, CheckResult};
+use crate::router::{Event, same_check};
 use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::Children;
@@ -47,6 +47,15 @@ pub(super) struct Runs {
     pub(super) error: Reason,
     /// When the last one began.
     pub(super) at: Option<Instant>,
+}
+
+/// What is known of the checks of `new` that `old` has too.
+pub(super) fn inherit(runs: &[Runs], old: &Config, new: &Config) -> heapless::Vec<Runs, MAX_CHECKS> {
+    let of = |check: &Check| {
+        let at = old.checks.iter().position(|was| same_check(old, was, new, check));
+        at.and_then(|at| runs.get(at)).cloned().unwrap_or_default()
+    };
+    new.checks.iter().map(of).collect()
 }
 
 /// The tasks of all checks.

@@ -40,7 +40,7 @@ mod ownership;
 mod report;
 
 use clients::Clients;
-use hooks::{Hooks, Lifecycle};
+use hooks::{Flag, Hooks, Lifecycle};
 pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
@@ -52,8 +52,11 @@ const LISTENER: Token = Token(2);
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
 
-/// How long the hooks of a stop are waited for. A supervisor kills after 30 s.
-const STOP_HOOKS: Micros = Micros::from_secs(20);
+/// How long the hooks of a stop are waited for.
+const STOP_HOOKS: Micros = Micros::from_secs(18);
+/// When the commands of the end are to be over. A supervisor kills after 30 s, and a command that is killed
+/// may take four more.
+const STOP_ALL: Micros = Micros::from_secs(24);
 
 /// Reads a configuration again: the file that `run` was given.
 pub type Reader = Box<dyn Fn(&mut Config, &mut Diagnostics) -> io::Result<()>>;
@@ -104,6 +107,8 @@ pub struct Core {
     runs: Vec<checks::Runs, MAX_CHECKS>,
     /// When we were told to stop.
     stopping: Option<Instant>,
+    /// Raised then.
+    halt: Rc<Flag>,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -154,6 +159,7 @@ impl Daemon {
             notifier: Rc::new(Notifier::new()),
             runs: Vec::new(),
             stopping: None,
+            halt: Rc::default(),
             parting: Vec::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
@@ -184,10 +190,11 @@ impl Daemon {
         let (clients, context, children) = (&*clients, &*context, &*children);
         let notifier = core.borrow().notifier.clone();
         let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
-        let ended = Cell::new(false);
+        let (ended, halt) = (Cell::new(false), core.borrow().halt.clone());
+        let halt = &*halt;
         let executor = LocalExecutor::new();
         executor.spawn(notifier.serve(context, children, hooks)).detach();
-        executor.spawn(start_up(context, children, core)).detach();
+        executor.spawn(start_up(context, children, core, halt)).detach();
         let mut checks = checks::Tasks::default();
         let mut ending = None;
         let driver = Driver::new();
@@ -204,7 +211,11 @@ impl Daemon {
                 // The hooks of the stop are waited for, up to a limit.
                 let limit = core.borrow().stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
                 let over = notifier.is_idle() || limit.is_some_and(|t| t <= clock::now());
-                if stopped && over && ending.is_none() {
+                if stopped && over && ending.is_none() && !core.borrow().starting {
+                    let left = notifier.waiting();
+                    if left > 0 {
+                        log::warn!("{left} states were not told to hooks: those before them took too long");
+                    }
                     ending = Some(executor.spawn(shut_down(context, children, core, &ended)));
                 }
                 let core = core.borrow();
@@ -261,9 +272,9 @@ impl Daemon {
 }
 
 /// The command of the start, and then the instances.
-async fn start_up(context: &Context, children: &Children, core: &RefCell<Core>) {
+async fn start_up(context: &Context, children: &Children, core: &RefCell<Core>, halt: &Flag) {
     if core.borrow().starting {
-        hooks::lifecycle(context, children, core, Lifecycle::Startup).await;
+        hooks::lifecycle(context, children, core, Lifecycle::Startup, None, halt).await;
         let mut core = core.borrow_mut();
         core.starting = false;
         core.handle(Event::Start, clock::now());
@@ -273,7 +284,8 @@ async fn start_up(context: &Context, children: &Children, core: &RefCell<Core>) 
 /// The command of the end.
 async fn shut_down(context: &Context, children: &Children, core: &RefCell<Core>, ended: &Cell<bool>) {
     if hooks::has(core.borrow().router.config(), Lifecycle::Shutdown) {
-        hooks::lifecycle(context, children, core, Lifecycle::Shutdown).await;
+        let until = core.borrow().stopping.map(|since| since + STOP_ALL);
+        hooks::lifecycle(context, children, core, Lifecycle::Shutdown, until, &Flag::default()).await;
     }
     ended.set(true);
 }
@@ -383,6 +395,7 @@ impl Core {
     fn stop(&mut self, now: Instant) {
         log::info!("stopping");
         self.stopping.get_or_insert(now);
+        self.halt.raise();
         self.handle(Event::Stop, now);
     }
 
@@ -416,13 +429,15 @@ impl Core {
                 return Err(why);
             }
         };
-        self.script_user = user;
         syslog::set_level(config.log_level);
         // Other addresses have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);
-        hooks::reorder(&self.notifier, self.router.config(), &config);
+        hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
+        self.script_user = user;
+        let runs = checks::inherit(&self.runs, self.router.config(), &config);
         self.router.reload(config, now, &mut self.io);
         self.begin_configuration();
+        self.runs = runs;
         self.settle(now);
         if let Err(e) = self.read_links(now) {
             self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));

@@ -13,7 +13,8 @@ pub(super) type Line = heapless::String<160>;
 /// A FIFO, open for writing whether or not anybody reads. Nothing waits for its reader.
 pub struct Fifo {
     fd: OwnedFd,
-    dropped: u32,
+    /// The last line was lost.
+    full: bool,
 }
 
 impl Fifo {
@@ -30,18 +31,18 @@ impl Fifo {
         if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::Fifo {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a FIFO"));
         }
-        Ok(Fifo { fd, dropped: 0 })
+        Ok(Fifo { fd, full: false })
     }
 
     /// Writes a line, whole or not at all: a line is shorter than what the kernel writes in one piece.
     pub(super) fn write(&mut self, line: &Line) {
         if !matches!(rustix::io::write(&self.fd, line.as_bytes()), Ok(n) if n == line.len()) {
-            self.dropped = self.dropped.saturating_add(1);
+            if !self.full {
+                log::warn!("notify-fifo: it is full, its reader does not read: lines are lost");
+            }
+            self.full = true;
+        } else {
+            self.full = false;
         }
-    }
-
-    /// Lines that were lost because the FIFO was full.
-    pub fn dropped(&self) -> u32 {
-        self.dropped
     }
 }

@@ -5,29 +5,33 @@
 //! strictly one after the other, what is overtaken left out, a group behind its members.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::task::{Poll, Waker};
 
 use core::fmt::Write;
 use rustix::process::Signal;
 
+use crate::check::{Reason, because};
 use crate::command::{Command, Kind, failed, verdict};
 use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::{Children, User};
-use crate::vrrp::timing::Micros;
+use crate::sys::syslog::{Limiter, Verdict};
+use crate::vrrp::timing::{Instant, Micros};
 
 pub mod fifo;
 pub mod queue;
 
 use fifo::Fifo;
-use queue::{Job, MAX_HOOKS, Owner, Queue, State};
+use queue::{Job, MAX_OWNERS, Owner, Queue, State};
 
 /// What a hook may take, unless it is configured.
 pub const NOTIFY_TIMEOUT: Micros = Micros::from_secs(60);
-/// What the hotplug calls at start and shutdown may take.
-const LIFECYCLE_TIMEOUT: Micros = Micros::from_secs(10);
+/// Hooks that begin at once, of all instances and groups together; one that has run for [`YOUNG`] counts
+/// no more, so that those that hang hold up nobody else's for long.
+const MAX_YOUNG: usize = 8;
+const YOUNG: Micros = Micros::from_secs(2);
 /// From TERM to KILL, and from there until a hook is given up.
 const GRACE: Micros = Micros::from_secs(2);
 /// What OpenWrt's hotplug scripts are called by.
@@ -78,17 +82,31 @@ pub trait Source {
 }
 
 /// The queue of hooks and the FIFO.
-#[derive(Default)]
 pub struct Notifier {
     queue: RefCell<Queue>,
     fifo: RefCell<Option<Fifo>>,
     server: Cell<Option<Waker>>,
+    /// Hooks of owners that a reload has removed, by their lanes.
+    last: RefCell<heapless::Vec<(u32, Box<Hooks>), MAX_OWNERS>>,
+    limiter: RefCell<Limiter<1>>,
+}
+
+impl Default for Notifier {
+    fn default() -> Notifier {
+        Notifier::new()
+    }
 }
 
 impl Notifier {
     /// With nothing to do and no FIFO.
     pub fn new() -> Notifier {
-        Notifier::default()
+        Notifier {
+            queue: RefCell::default(),
+            fifo: RefCell::default(),
+            server: Cell::default(),
+            last: RefCell::default(),
+            limiter: RefCell::new(Limiter::new()),
+        }
     }
 
     /// Says which instances a group has: at the start and after a reload.
@@ -106,10 +124,7 @@ impl Notifier {
         *self.fifo.borrow_mut() = fifo;
     }
 
-    /// A new state: a line to the FIFO now, hooks as soon as it is their turn. The members of a
-    /// group before the group.
-    pub fn post(&self, owner: Owner, name: &str, state: State, priority: u8) {
-        let priority = if let Owner::Group(_) = owner { 0 } else { priority };
+    fn write(&self, owner: Owner, name: &str, state: State, priority: u8) {
         if let Some(fifo) = &mut *self.fifo.borrow_mut() {
             let mut line = fifo::Line::new();
             // Names are shorter than a line.
@@ -117,7 +132,29 @@ impl Notifier {
                 fifo.write(&line);
             }
         }
+    }
+
+    /// A new state: a line to the FIFO now, hooks as soon as it is their turn. The members of a
+    /// group before the group.
+    pub fn post(&self, owner: Owner, name: &str, state: State, priority: u8) {
+        let priority = if let Owner::Group(_) = owner { 0 } else { priority };
+        self.write(owner, name, state, priority);
         self.queue.borrow_mut().post(owner, state, priority);
+        self.wake();
+    }
+
+    /// A reload removes the owner, whose last state this is: `hooks` are those that it had for it.
+    pub fn dismiss(&self, owner: Owner, state: State, priority: u8, hooks: Hooks) {
+        let priority = if let Owner::Group(_) = owner { 0 } else { priority };
+        self.write(owner, &hooks.name, state, priority);
+        if let Some(lane) = self.queue.borrow_mut().dismiss(owner, state, priority) {
+            // There is a place for each.
+            let _ = self.last.borrow_mut().push((lane, Box::new(hooks)));
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(server) = self.server.take() {
             server.wake();
         }
@@ -128,29 +165,28 @@ impl Notifier {
         self.queue.borrow().is_idle()
     }
 
-    /// Lines that the FIFO had no room for.
-    pub fn dropped(&self) -> u32 {
-        self.fifo.borrow().as_ref().map_or(0, Fifo::dropped)
-    }
-
-    /// States of which no hook was told, because a newer one came first.
-    pub fn superseded(&self) -> u32 {
-        self.queue.borrow().superseded()
+    /// How many states wait to be told.
+    pub fn waiting(&self) -> usize {
+        self.queue.borrow().waiting()
     }
 
     /// The task that runs hooks, for ever. Dropping it leaves those that run to themselves.
     pub async fn serve(&self, context: &Context, children: &Children, source: &dyn Source) {
-        type Running<'a> = (Job, Pin<Box<dyn Future<Output = ()> + 'a>>);
-        let mut running: heapless::Vec<Running<'_>, MAX_HOOKS> = heapless::Vec::new();
+        type Running<'a> = (Job, Instant, Pin<Box<dyn Future<Output = ()> + 'a>>);
+        let mut running: heapless::Vec<Running<'_>, MAX_OWNERS> = heapless::Vec::new();
+        let mut timer: Option<Pin<Box<dyn Future<Output = std::io::Result<()>> + '_>>> = None;
         poll_fn(|cx| {
             loop {
-                while let Some(job) = self.start_next() {
-                    // The queue starts no more than there is room for.
-                    let _ = running.push((job, Box::pin(run(context, children, source, job))));
+                let now = clock::now();
+                let young = |running: &[Running<'_>]| running.iter().filter(|r| r.1 + YOUNG > now).count();
+                while young(&running) < MAX_YOUNG && !running.is_full() {
+                    let Some(job) = self.start_next() else { break };
+                    // There is room: it was looked for.
+                    let _ = running.push((job, now, Box::pin(self.run(context, children, source, job))));
                 }
                 let before = running.len();
                 // One waker for all of them: polling one that waits is cheap.
-                running.retain_mut(|(job, work)| {
+                running.retain_mut(|(job, _, work)| {
                     let over = work.as_mut().poll(cx).is_ready();
                     if over {
                         self.queue.borrow_mut().finished(job);
@@ -158,47 +194,83 @@ impl Notifier {
                     !over
                 });
                 if running.len() == before {
-                    self.server.set(Some(cx.waker().clone()));
-                    return Poll::<()>::Pending;
+                    break;
                 }
             }
+            // If many have just begun, more begin when they are no longer young.
+            timer = None;
+            if self.waiting() > 0
+                && let Some(first) = running.iter().map(|r| r.1 + YOUNG).filter(|t| *t > clock::now()).min()
+            {
+                let mut sleep = Box::pin(context.sleep_until(first));
+                if sleep.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+                timer = Some(sleep);
+            }
+            self.server.set(Some(cx.waker().clone()));
+            Poll::<()>::Pending
         })
         .await;
+        drop(timer);
     }
 
     fn start_next(&self) -> Option<Job> {
         self.queue.borrow_mut().start_next()
     }
-}
 
-/// All hooks of one job, one after the other.
-async fn run(context: &Context, children: &Children, source: &dyn Source, job: Job) {
-    let hooks = source.hooks(job.owner, job.state);
-    let (kind, state) = (job.owner.word(), job.state.word());
-    let mut digits: heapless::String<3> = heapless::String::new();
-    // A priority has three digits at most.
-    let _ = write!(digits, "{}", job.priority);
-    let told = [kind, hooks.name.as_str(), state, digits.as_str()];
-    let plain =
-        Command { line: &hooks.on_state, extra: &[], env: &[], user: hooks.user.as_ref(), secure: hooks.secure };
-    run_hook(context, children, &plain, hooks.timeout).await;
-    run_hook(context, children, &Command { line: &hooks.notify, extra: &told, ..plain }, hooks.timeout).await;
-    if hooks.hotplug.is_empty() {
-        return;
-    }
-    let mut action: heapless::String<16> = heapless::String::new();
-    let _ = write!(action, "NOTIFY_{state}");
-    let env = [("ACTION", action.as_str()), ("TYPE", kind), ("NAME", hooks.name.as_str())];
-    for name in hooks.hotplug.split_ascii_whitespace() {
-        // What OpenWrt's keepalived configures: no such call when a group stops, but one for every
-        // state of a group by arguments.
-        let group = matches!(job.owner, Owner::Group(_));
-        if !(group && job.state == State::Stop) {
-            run_hook(context, children, &hotplug(&[name], &env), hooks.timeout).await;
+    fn hooks(&self, source: &dyn Source, job: &Job) -> Box<Hooks> {
+        let mut last = self.last.borrow_mut();
+        match last.iter().position(|(lane, _)| *lane == job.lane) {
+            Some(at) if self.queue.borrow().is_dismissed(job) => last.swap_remove(at).1,
+            _ => Box::new(source.hooks(job.owner, job.state)),
         }
-        if group {
-            let words = [name, kind, hooks.name.as_str(), state, digits.as_str()];
-            run_hook(context, children, &hotplug(&words, &[("ACTION", "NOTIFY")]), hooks.timeout).await;
+    }
+
+    /// All hooks of one job, one after the other.
+    async fn run(&self, context: &Context, children: &Children, source: &dyn Source, job: Job) {
+        let hooks = self.hooks(source, &job);
+        let hook = async |command: &Command<'_>| {
+            let run = run_hook(context, children, command, hooks.timeout, pending()).await;
+            if let Err(why) = run {
+                self.complain(command.line, &why);
+            }
+        };
+        let (kind, state) = (job.owner.word(), job.state.word());
+        let mut digits: heapless::String<3> = heapless::String::new();
+        // A priority has three digits at most.
+        let _ = write!(digits, "{}", job.priority);
+        let told = [kind, hooks.name.as_str(), state, digits.as_str()];
+        let plain =
+            Command { line: &hooks.on_state, extra: &[], env: &[], user: hooks.user.as_ref(), secure: hooks.secure };
+        hook(&plain).await;
+        hook(&Command { line: &hooks.notify, extra: &told, ..plain }).await;
+        if hooks.hotplug.is_empty() {
+            return;
+        }
+        let mut action: heapless::String<16> = heapless::String::new();
+        let _ = write!(action, "NOTIFY_{state}");
+        let env = [("ACTION", action.as_str()), ("TYPE", kind), ("NAME", hooks.name.as_str())];
+        for name in hooks.hotplug.split_ascii_whitespace() {
+            // What OpenWrt's keepalived configures: no such call when a group stops, but one for every
+            // state of a group by arguments.
+            let group = matches!(job.owner, Owner::Group(_));
+            if !(group && job.state == State::Stop) {
+                hook(&hotplug(&[name], &env)).await;
+            }
+            if group {
+                let words = [name, kind, hooks.name.as_str(), state, digits.as_str()];
+                hook(&hotplug(&words, &[("ACTION", "NOTIFY")])).await;
+            }
+        }
+    }
+
+    /// A hook that fails each time must not fill the log.
+    fn complain(&self, line: &str, why: &Reason) {
+        match self.limiter.borrow_mut().allow(0, clock::now()) {
+            Verdict::Log => log::warn!("hook {line}: {why}"),
+            Verdict::LogWithSuppressed(n) => log::warn!("hook {line}: {why} ({n} more like it)"),
+            Verdict::Drop => {}
         }
     }
 }
@@ -207,39 +279,43 @@ fn hotplug<'a>(extra: &'a [&'a str], env: &'a [(&'a str, &'a str)]) -> Command<'
     Command { line: HOTPLUG_CALL, extra, env, user: None, secure: true }
 }
 
-/// The hotplug calls when the daemon starts (`startup`) or stops (`shutdown`), for types with blanks between them.
-pub async fn call_hotplug(context: &Context, children: &Children, types: &str, action: &str) {
-    for name in types.split_ascii_whitespace() {
-        run_hook(context, children, &hotplug(&[name], &[("ACTION", action)]), LIFECYCLE_TIMEOUT).await;
-    }
+/// The hotplug call of one type, `name`, when the daemon starts or stops, which `env` says.
+pub fn lifecycle_call<'a>(name: &'a [&'a str; 1], env: &'a [(&'a str, &'a str); 1]) -> Command<'a> {
+    hotplug(name, env)
 }
 
-/// Runs a hook, or a startup or shutdown command, to its end or `timeout`, when its process group
-/// is killed. What goes wrong is logged. Nothing happens for an empty line.
-pub async fn run_hook(context: &Context, children: &Children, command: &Command<'_>, timeout: Micros) {
-    let line = command.line;
-    if line.is_empty() {
-        return;
+/// Runs a hook, or a startup or shutdown command, to its end, or until `timeout` or `stop`, when its
+/// process group is killed. Nothing happens for an empty line. The error says what went wrong.
+pub async fn run_hook(
+    context: &Context,
+    children: &Children,
+    command: &Command<'_>,
+    timeout: Micros,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Reason> {
+    if command.line.is_empty() {
+        return Ok(());
     }
-    let child = match command.start(children, Kind::Hook) {
-        Ok(child) => child,
-        Err(why) => return log::warn!("hook {line}: {why}"),
-    };
+    let child = command.start(children, Kind::Hook)?;
     let end = |wait| context.by(clock::now() + wait, async { Ok(child.ended().await) });
-    match end(timeout).await {
-        Ok(ended) => {
-            if let Err(why) = verdict(&child, ended) {
-                log::warn!("hook {line}: {why}");
-            }
-        }
+    let stopped = async {
+        stop.await;
+        Err(std::io::ErrorKind::Interrupted.into())
+    };
+    match smol::future::or(end(timeout), stopped).await {
+        Ok(ended) => verdict(&child, ended),
         Err(e) => {
-            log::warn!("hook {line}: {}: killed", failed("not waited for any longer", &e));
             child.signal_group(Signal::TERM);
             if end(GRACE).await.is_err() {
                 child.signal_group(Signal::KILL);
                 // One that does not end even so is reaped whenever it does.
                 let _ = end(GRACE).await;
             }
+            Err(match e.kind() {
+                std::io::ErrorKind::TimedOut => because("not over in time: killed"),
+                std::io::ErrorKind::Interrupted => because("the daemon stops: killed"),
+                _ => failed("not waited for any longer: killed", &e),
+            })
         }
     }
 }

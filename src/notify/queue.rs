@@ -4,10 +4,8 @@ use heapless::Vec;
 
 use crate::config::model::{MAX_GROUPS, MAX_INSTANCES};
 
-/// Hooks that run at once, of all instances and groups together.
-pub const MAX_HOOKS: usize = 8;
-/// Owners of hooks.
-const MAX_OWNERS: usize = MAX_INSTANCES + MAX_GROUPS + MAX_HOOKS;
+/// Owners of hooks, and as many that a reload has removed.
+pub const MAX_OWNERS: usize = 2 * (MAX_INSTANCES + MAX_GROUPS);
 const WORDS: usize = MAX_INSTANCES.div_ceil(32);
 
 /// Whose state it is.
@@ -151,19 +149,21 @@ impl Queue {
 
     /// What is to be started now; it runs until [`finished`](Self::finished).
     pub fn start_next(&mut self) -> Option<Job> {
-        if self.lanes.iter().filter(|l| l.running.is_some()).count() >= MAX_HOOKS {
-            return None;
-        }
         // The oldest first, so that nobody starves.
-        let ready = |lane: &&Lane| lane.running.is_none() && lane.waiting.first().is_some_and(|j| self.may_start(j));
+        let ready =
+            |lane: &&Lane| lane.running.is_none() && lane.waiting.first().is_some_and(|j| self.may_start(lane, j));
         let id = self.lanes.iter().filter(ready).min_by_key(|l| l.oldest())?.id;
         let lane = self.lanes.iter_mut().find(|l| l.id == id)?;
         lane.running = Some(lane.waiting.remove(0));
         lane.running
     }
 
-    fn may_start(&self, job: &Job) -> bool {
+    fn may_start(&self, lane: &Lane, job: &Job) -> bool {
         let Owner::Group(group) = job.owner else { return true };
+        if lane.owner.is_none() {
+            // Whose members it had is not known any more: all that went along with it are told before.
+            return !self.lanes.iter().any(|l| l.owner.is_none() && l.oldest().is_some_and(|s| s < job.serial));
+        }
         let Some(members) = self.members.get(group as usize) else { return true };
         !self.lanes.iter().any(|lane| match lane.owner {
             Some(Owner::Instance(i)) => {
@@ -173,11 +173,33 @@ impl Queue {
         })
     }
 
+    /// The owner will be no more: it is told this last state in place of all that waits. Returns its lane.
+    pub fn dismiss(&mut self, owner: Owner, state: State, priority: u8) -> Option<u32> {
+        self.post(owner, state, priority);
+        let lane = self.lanes.iter_mut().find(|l| l.owner == Some(owner))?;
+        let last = lane.waiting.pop()?;
+        lane.waiting.clear();
+        let _ = lane.waiting.push(last);
+        lane.owner = None;
+        Some(lane.id)
+    }
+
+    /// Whether it is the last one of an owner that is no more.
+    pub fn is_dismissed(&self, job: &Job) -> bool {
+        self.lanes.iter().any(|l| l.id == job.lane && l.owner.is_none())
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|l| l.waiting.len()).sum()
+    }
+
     /// Another configuration has other places: `place` tells the new one of each owner, if there is
     /// one. What waits for an owner that is gone is dropped.
     pub fn reorder(&mut self, place: &dyn Fn(Owner) -> Option<Owner>) {
         for lane in &mut self.lanes {
-            lane.owner = lane.owner.and_then(place);
+            let Some(before) = lane.owner else { continue };
+            lane.owner = place(before);
             match lane.owner {
                 Some(owner) => lane.waiting.iter_mut().for_each(|job| job.owner = owner),
                 None => lane.waiting.clear(),
@@ -294,21 +316,32 @@ mod tests {
         assert_eq!(next(&mut q), Some((Group(0), Master, 0)), "neither the later change nor a stranger counts");
     }
 
-    /// No more than the limit run at once, and the oldest starts first.
+    /// Input: an instance and its group are removed while one of the instance's hooks runs. Output: its
+    /// last state is told behind that, the group's behind it; new owners at their places are others.
     #[test]
-    fn limited() {
+    fn dismissed() {
         let mut q = Queue::new();
-        let all = (MAX_HOOKS + 2).min(MAX_INSTANCES) as u8;
-        for i in 0..all {
-            q.post(Instance(i), Backup, i);
-        }
-        for i in 0..MAX_HOOKS as u8 {
-            assert_eq!(next(&mut q), Some((Instance(i), Backup, i)));
-        }
-        assert_eq!(next(&mut q), None);
-        q.post(Instance(0), Master, 0);
-        done(&mut q, Instance(0));
-        assert_eq!(next(&mut q), Some((Instance(MAX_HOOKS as u8), Backup, MAX_HOOKS as u8)));
+        q.set_members(0, [0].into_iter());
+        q.post(Instance(0), Master, 100);
+        let running = q.start_next().unwrap();
+        q.post(Instance(0), Backup, 100);
+        let lane = q.dismiss(Instance(0), Fault, 100).unwrap();
+        let group = q.dismiss(Group(0), Fault, 0).unwrap();
+        q.reorder(&|_| None);
+        q.post(Instance(0), Backup, 50);
+        let other = q.start_next().unwrap();
+        assert_eq!((other.owner, other.state), (Instance(0), Backup));
+        assert!(q.start_next().is_none() && other.lane != lane);
+        q.finished(&running);
+        let last = q.start_next().unwrap();
+        assert_eq!((last.lane, last.state), (lane, Fault));
+        assert!(q.start_next().is_none(), "the group is told behind its member");
+        q.finished(&last);
+        let last = q.start_next().unwrap();
+        assert_eq!((last.lane, last.state), (group, Fault));
+        q.finished(&last);
+        q.finished(&other);
+        assert!(q.is_idle());
     }
 
     /// Input: another configuration has the instances in another order, and one no more. Output: what

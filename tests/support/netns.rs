@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// `ip netns add` sets up its mount on first use and must not race with itself.
 static ADDING: Mutex<()> = Mutex::new(());
 
@@ -110,6 +112,13 @@ impl Netns {
         self.command(program).args(args).output().unwrap_or_else(|e| panic!("{program} does not start: {e}"))
     }
 
+    /// The processes inside, but for the test's own.
+    pub(crate) fn pids(&self) -> Vec<Pid> {
+        let text = run(Command::new("ip").args(["netns", "pids", &self.name])).unwrap_or_default();
+        let pids = text.lines().filter_map(|line| Pid::from_raw(line.trim().parse().ok()?));
+        pids.filter(|pid| *pid != rustix::process::getpid()).collect()
+    }
+
     /// Writes a sysctl, given as in `net/ipv4/conf/eth0/accept_local`.
     #[track_caller]
     pub(crate) fn sysctl(&self, key: &str, value: &str) {
@@ -145,6 +154,10 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
+        // What scripts have left running.
+        for pid in self.pids() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
         let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
     }
 }

@@ -9,15 +9,17 @@ use core::net::IpAddr;
 use embedded_io::Read;
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{Family, MAX_IFNAME, MAX_NAME};
+use crate::config::model::{Condition, Family, MAX_IFNAME, MAX_NAME};
 use crate::router::event::{Fault, Shown};
 use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
 
 /// The version byte of every frame.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
+/// The longest reason of a failed check, in bytes.
+pub const MAX_ERROR: usize = 128;
 
 const HEADER: usize = 3;
 
@@ -51,6 +53,14 @@ pub enum Reply<'a> {
     /// What the instance before tracks.
     #[serde(borrow)]
     Track(TrackStatus<'a>),
+    /// A sync group; its members follow. Groups come behind all instances.
+    #[serde(borrow)]
+    Group(GroupStatus<'a>),
+    /// Name of an instance of the group before.
+    Member(&'a str),
+    /// A check. Checks come behind all groups.
+    #[serde(borrow)]
+    Check(CheckStatus<'a>),
 }
 
 /// The daemon as a whole.
@@ -131,14 +141,46 @@ pub struct AddressStatus<'a> {
 /// Something that an instance tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackStatus<'a> {
-    /// The interface.
+    /// The interface or the check.
     pub name: &'a str,
-    /// It is there, up and with carrier.
-    pub up: bool,
+    /// What is known of it.
+    pub condition: Condition,
     /// The configured weight.
     pub weight: i16,
-    /// Up and down change places.
+    /// Up and down change places; a number changes its sign.
     pub reverse: bool,
+}
+
+/// A sync group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// The state that all its instances were in last.
+    pub state: Shown,
+    /// Since that changed.
+    pub since: Micros,
+}
+
+/// A check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckStatus<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// What kind of check, by its keyword.
+    pub kind: &'a str,
+    /// What is known.
+    pub condition: Condition,
+    /// Runs since the start.
+    pub count: u32,
+    /// Failures in a row up to now.
+    pub fails: u32,
+    /// What the last run took; `None` before the first.
+    pub last: Option<Micros>,
+    /// Why the last run failed; empty if it did not.
+    pub error: &'a str,
+    /// From one run to the next, as configured.
+    pub every: Micros,
 }
 
 /// Why a frame cannot be read.
@@ -199,6 +241,8 @@ pub fn read_frame<'b>(from: &mut impl Read, buf: &'b mut [u8; MAX_FRAME]) -> Res
 
 // The longest frame: two names, the counters as varints of at most ten bytes, and the rest.
 static_assertions::const_assert!(HEADER + MAX_NAME + MAX_IFNAME + 18 * 10 + 120 <= MAX_FRAME);
+// A check: its name, its reason, and the rest.
+static_assertions::const_assert!(HEADER + MAX_NAME + MAX_ERROR + 80 <= MAX_FRAME);
 
 #[cfg(test)]
 mod tests {
@@ -249,14 +293,35 @@ mod tests {
         }
     }
 
-    /// The longest instance there can be fits, and comes back equal.
+    /// The longest of each kind there can be fits, and comes back equal.
     #[test]
-    fn largest_frame() {
-        let mut buf = [0; MAX_FRAME];
-        let reply = Reply::Instance(instance());
-        let frame = encode(&mut buf, &reply).unwrap().to_vec();
-        assert_eq!(frame_len(&frame), Some(Ok(frame.len())));
-        assert_eq!(decode::<Reply>(&frame), Ok(reply));
+    fn largest_frames() {
+        let (name, error) = ("n".repeat(MAX_NAME), "e".repeat(MAX_ERROR));
+        let track = TrackStatus { name: &name, condition: Condition::Value(-254), weight: -253, reverse: true };
+        let group = GroupStatus { name: &name, state: Shown::Stop, since: Micros(u64::MAX) };
+        let check = CheckStatus {
+            name: &name,
+            kind: "interface",
+            condition: Condition::Value(-254),
+            count: u32::MAX,
+            fails: u32::MAX,
+            last: Some(Micros(u64::MAX)),
+            error: &error,
+            every: Micros(u64::MAX),
+        };
+        for reply in [
+            Reply::Instance(instance()),
+            Reply::Track(track),
+            Reply::Group(group),
+            Reply::Member(&name),
+            Reply::Check(check),
+            Reply::Check(CheckStatus { condition: Condition::Unknown, last: None, error: "", ..check }),
+        ] {
+            let mut buf = [0; MAX_FRAME];
+            let frame = encode(&mut buf, &reply).unwrap().to_vec();
+            assert_eq!(frame_len(&frame), Some(Ok(frame.len())));
+            assert_eq!(decode::<Reply>(&frame), Ok(reply));
+        }
     }
 
     /// Cut at every byte, changed at every byte, with bytes behind it: an error or another value, never a panic.

@@ -13,14 +13,14 @@ use picovrrp::text;
 
 use super::{Exit, Stdio, complain};
 
-/// Show the state of all instances, or of one.
+/// Show the state of all instances, groups and checks, or of one.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "status")]
 pub(super) struct Status {
     /// as JSON
     #[argh(switch)]
     json: bool,
-    /// the instance to show
+    /// the instance, group or check to show
     #[argh(positional)]
     name: Option<String>,
 }
@@ -116,7 +116,7 @@ pub(super) fn status(dir: &Path, status: &Status) -> Exit {
     }
     match only {
         Some(name) if !render.any() => {
-            complain(&format!("no instance is called '{name}'"));
+            complain(&format!("no instance, group or check is called '{name}'"));
             Exit::NoDaemon
         }
         _ => Exit::Ok,

@@ -5,12 +5,16 @@ use std::io;
 use std::rc::Rc;
 
 use super::Core;
-use crate::config::model::Condition;
-use crate::control::{self, AddressStatus, Bad, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus, TrackStatus};
+use super::checks::Runs;
+use crate::control::{
+    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus,
+    TrackStatus,
+};
+use crate::router::Router;
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
-use crate::vrrp::timing::Micros;
+use crate::vrrp::timing::{Instant, Micros};
 
 /// Clients at once; one more is turned away.
 pub(super) const MAX_CLIENTS: usize = 4;
@@ -103,7 +107,7 @@ impl Client<'_> {
         self.context.by(clock::now() + PATIENCE, self.connection.write_all(frame)).await
     }
 
-    /// Instance by instance, so that a slow client holds nothing but its own task.
+    /// Frame by frame, so that a slow client holds nothing but its own task.
     async fn status(&self, core: &RefCell<Core>) -> io::Result<()> {
         let mut buffer = [0; MAX_FRAME];
         let frame = {
@@ -119,23 +123,53 @@ impl Client<'_> {
             control::encode(&mut buffer, &Reply::Router(router)).map(<[u8]>::len)
         };
         self.send_frame(&buffer[..frame.ok_or(io::ErrorKind::InvalidData)?]).await?;
-        // The loop must be able to borrow the core while we wait: nothing of it is held across an await.
         for i in 0.. {
-            let frame = instance_frame(&core.borrow(), i, &mut buffer);
-            let Some(n) = frame else { break };
-            self.send_frame(&buffer[..n]).await?;
-            for a in 0.. {
-                let frame = address_frame(&core.borrow(), i, a, &mut buffer);
-                let Some(n) = frame else { break };
-                self.send_frame(&buffer[..n]).await?;
+            if !self.send_one(core, &mut buffer, &|now| now.instance(i)).await? {
+                break;
             }
-            for t in 0.. {
-                let frame = track_frame(&core.borrow(), i, t, &mut buffer);
-                let Some(n) = frame else { break };
-                self.send_frame(&buffer[..n]).await?;
+            self.send_all(core, &mut buffer, &|now, a| now.address(i, a)).await?;
+            self.send_all(core, &mut buffer, &|now, t| now.track(i, t)).await?;
+        }
+        for g in 0.. {
+            if !self.send_one(core, &mut buffer, &|now| now.group(g)).await? {
+                break;
+            }
+            self.send_all(core, &mut buffer, &|now, m| now.member(g, m)).await?;
+        }
+        self.send_all(core, &mut buffer, &|now, c| now.check(c)).await?;
+        self.send(&Reply::End).await
+    }
+
+    /// Sends the reply that `of` makes of how things stand, if it makes one; whether it did.
+    async fn send_one(
+        &self,
+        core: &RefCell<Core>,
+        buffer: &mut [u8; MAX_FRAME],
+        of: &dyn for<'a> Fn(Now<'a>) -> Option<Reply<'a>>,
+    ) -> io::Result<bool> {
+        // The loop must be able to borrow the core while we wait: nothing of it is held across an await.
+        let frame = {
+            let core = core.borrow();
+            of(Now::new(&core)).and_then(|reply| control::encode(buffer, &reply)).map(<[u8]>::len)
+        };
+        let Some(n) = frame else { return Ok(false) };
+        self.send_frame(&buffer[..n]).await?;
+        Ok(true)
+    }
+
+    /// Sends the replies that `of` makes for 0, 1 and so on, up to the first that there is none for.
+    async fn send_all(
+        &self,
+        core: &RefCell<Core>,
+        buffer: &mut [u8; MAX_FRAME],
+        of: &dyn for<'a> Fn(Now<'a>, usize) -> Option<Reply<'a>>,
+    ) -> io::Result<()> {
+        for n in 0.. {
+            if !self.send_one(core, buffer, &|now| of(now, n)).await? {
+                break;
             }
         }
-        self.send(&Reply::End).await
+        Ok(())
     }
 }
 
@@ -148,56 +182,179 @@ fn fitting(why: &str) -> &str {
     &why[..n]
 }
 
-fn instance_frame(core: &Core, i: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
-    let v = core.router.view(i)?;
-    let status = InstanceStatus {
-        name: v.name,
-        interface: v.interface,
-        state: v.state,
-        fault: v.fault,
-        leaving: v.leaving,
-        vrid: v.config.vrid,
-        family: v.config.family,
-        version: v.config.version.number(),
-        priority: v.config.priority,
-        effective_priority: v.effective_priority,
-        advert: v.config.advert,
-        active_adver_interval: v.active_adver_interval,
-        skew_time: v.skew_time,
-        active_down_interval: v.active_down_interval,
-        source: v.source,
-        master: v.master,
-        since: clock::now().since(v.since),
-        transitions: v.transitions,
-        last_event: v.last_event,
-        reason: v.reason,
-        stats: *v.stats,
-    };
-    control::encode(buffer, &Reply::Instance(status)).map(<[u8]>::len)
+// A reason of a check is never longer than a frame has room for.
+static_assertions::assert_type_eq_all!(crate::check::Reason, heapless::String<{ control::MAX_ERROR }>);
+
+/// How things stand, as replies. Places count from 0; there is no reply for one behind the last.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    router: &'a Router,
+    /// Parallel to the configuration's checks.
+    runs: &'a [Runs],
+    /// When the daemon started.
+    started: Instant,
+    now: Instant,
 }
 
-fn address_frame(core: &Core, i: usize, a: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
-    let v = core.router.view(i)?;
-    let address = v.addresses.get(a)?;
-    let status = AddressStatus {
-        ip: address.ip,
-        prefix: address.prefix,
-        dev: core.router.config().device_of(v.config, address),
-        excluded: address.excluded,
-    };
-    control::encode(buffer, &Reply::Address(status)).map(<[u8]>::len)
-}
+impl<'a> Now<'a> {
+    fn new(core: &'a Core) -> Now<'a> {
+        Now { router: &core.router, runs: &core.runs, started: core.started, now: clock::now() }
+    }
 
-fn track_frame(core: &Core, i: usize, t: usize, buffer: &mut [u8; MAX_FRAME]) -> Option<usize> {
-    let t = core.router.tracks(i).nth(t)?;
-    let up = t.condition == Condition::Up;
-    let status = TrackStatus { name: t.name, up, weight: t.track.weight, reverse: t.track.reverse };
-    control::encode(buffer, &Reply::Track(status)).map(<[u8]>::len)
+    /// What never changed is as it is since the start.
+    fn since(&self, moment: Instant) -> Micros {
+        self.now.since(moment.max(self.started))
+    }
+
+    fn instance(&self, i: usize) -> Option<Reply<'a>> {
+        let v = self.router.view(i)?;
+        Some(Reply::Instance(InstanceStatus {
+            name: v.name,
+            interface: v.interface,
+            state: v.state,
+            fault: v.fault,
+            leaving: v.leaving,
+            vrid: v.config.vrid,
+            family: v.config.family,
+            version: v.config.version.number(),
+            priority: v.config.priority,
+            effective_priority: v.effective_priority,
+            advert: v.config.advert,
+            active_adver_interval: v.active_adver_interval,
+            skew_time: v.skew_time,
+            active_down_interval: v.active_down_interval,
+            source: v.source,
+            master: v.master,
+            since: self.since(v.since),
+            transitions: v.transitions,
+            last_event: v.last_event,
+            reason: v.reason,
+            stats: *v.stats,
+        }))
+    }
+
+    fn address(&self, i: usize, a: usize) -> Option<Reply<'a>> {
+        let v = self.router.view(i)?;
+        let address = v.addresses.get(a)?;
+        Some(Reply::Address(AddressStatus {
+            ip: address.ip,
+            prefix: address.prefix,
+            dev: self.router.config().device_of(v.config, address),
+            excluded: address.excluded,
+        }))
+    }
+
+    fn track(&self, i: usize, t: usize) -> Option<Reply<'a>> {
+        let t = self.router.tracks(i).nth(t)?;
+        let (weight, reverse) = (t.track.weight, t.track.reverse);
+        Some(Reply::Track(TrackStatus { name: t.name, condition: t.condition, weight, reverse }))
+    }
+
+    fn group(&self, g: usize) -> Option<Reply<'a>> {
+        let v = self.router.group(g)?;
+        Some(Reply::Group(GroupStatus { name: v.name, state: v.state, since: self.since(v.since) }))
+    }
+
+    fn member(&self, g: usize, m: usize) -> Option<Reply<'a>> {
+        let i = self.router.members(g).nth(m)?;
+        self.router.view(i).map(|v| Reply::Member(v.name))
+    }
+
+    fn check(&self, c: usize) -> Option<Reply<'a>> {
+        let v = self.router.check(c)?;
+        let runs = self.runs.get(c);
+        Some(Reply::Check(CheckStatus {
+            name: v.name,
+            kind: v.config.kind.word(),
+            condition: v.condition,
+            count: runs.map_or(0, |r| r.count),
+            fails: runs.map_or(0, |r| r.fails),
+            last: runs.and_then(|r| r.last),
+            error: runs.map_or("", |r| &r.error),
+            every: v.config.every,
+        }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::{
+        Check, CheckKind, Condition, Config, Group, Hooks, Initial, Instance, Range, Track, Tracked,
+    };
+    use crate::router::event::{CheckId, CheckResult, Shown};
+    use crate::router::{Action, Event};
+
+    /// Two instances in a group, of which the first tracks a file, and a ping that nobody tracks.
+    fn router() -> Router {
+        let mut c = Box::<Config>::default();
+        let [lan, lan6, eth0, gateway, number, path, uplink] =
+            ["lan", "lan6", "eth0", "gateway", "number", "/n", "uplink"].map(|s| c.strings.add(s).unwrap());
+        c.tracks.push(Track { what: Tracked::Check(number), weight: 2, reverse: true }).unwrap();
+        for (name, tracks) in [(lan, 1), (lan6, 0)] {
+            let tracks = Range { start: 0, len: tracks };
+            c.instances.push(Instance { name, interface: eth0, vrid: 1, tracks, ..Instance::default() }).unwrap();
+            c.members.push(name).unwrap();
+        }
+        let members = Range { start: 0, len: 2 };
+        let tracks = Range::default();
+        c.groups.push(Group { name: gateway, members, tracks, hooks: Hooks::default(), weights: true }).unwrap();
+        let ping = CheckKind::Ping { target: [192, 0, 2, 9].into(), from: Default::default() };
+        for (name, kind) in [(number, CheckKind::File { path }), (uplink, ping)] {
+            let (every, initial) = (Check::EVERY, Initial::Unknown);
+            c.checks.push(Check { name, kind, every, timeout: every, fall: 1, rise: 1, initial }).unwrap();
+        }
+        let mut router = Router::new(c);
+        let event = Event::Check { check: CheckId(0), result: CheckResult::Value(-3) };
+        router.handle(event, Instant(5), &mut |_: Action<'_>| {});
+        router
+    }
+
+    /// Tracks, groups, members and checks as the router and the runs have them, and none behind the last.
+    #[test]
+    fn as_things_stand() {
+        let router = router();
+        let error = crate::check::Reason::try_from("no answer in time").unwrap();
+        let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error };
+        let runs = [Runs::default(), ran];
+        let now = Now { router: &router, runs: &runs, started: Instant(1_000), now: Instant(4_000) };
+        let track = TrackStatus { name: "number", condition: Condition::Value(-3), weight: 2, reverse: true };
+        assert_eq!((now.track(0, 0), now.track(0, 1)), (Some(Reply::Track(track)), None));
+        assert_eq!(now.track(1, 0), Some(Reply::Track(track)), "what one member tracks counts for the other");
+        let group = GroupStatus { name: "gateway", state: Shown::Init, since: Micros(3_000) };
+        assert_eq!((now.group(0), now.group(1)), (Some(Reply::Group(group)), None));
+        let members = [now.member(0, 0), now.member(0, 1), now.member(0, 2), now.member(1, 0)];
+        assert_eq!(members, [Some(Reply::Member("lan")), Some(Reply::Member("lan6")), None, None]);
+        let number = CheckStatus {
+            name: "number",
+            kind: "file",
+            condition: Condition::Value(-3),
+            count: 0,
+            fails: 0,
+            last: None,
+            error: "",
+            every: Check::EVERY,
+        };
+        let uplink = CheckStatus {
+            name: "uplink",
+            kind: "ping",
+            condition: Condition::Unknown,
+            count: 9,
+            fails: 2,
+            last: Some(Micros(3_100)),
+            error: "no answer in time",
+            every: Check::EVERY,
+        };
+        assert_eq!(now.check(0), Some(Reply::Check(number)));
+        assert_eq!(now.check(1), Some(Reply::Check(uplink)));
+        assert_eq!((now.check(2), now.instance(2)), (None, None));
+        // Before the runs are known there are none.
+        let fresh = Now { runs: &[], ..now };
+        let none = CheckStatus { count: 0, fails: 0, last: None, error: "", ..uplink };
+        assert_eq!(fresh.check(1), Some(Reply::Check(none)));
+        let Some(Reply::Instance(lan)) = now.instance(0) else { panic!("the first instance") };
+        assert_eq!((lan.name, lan.since), ("lan", Micros(3_000)));
+    }
 
     /// A refusal of any length fits, cut at a character's boundary.
     #[test]

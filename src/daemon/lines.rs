@@ -6,8 +6,10 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::report::{self, System};
-use super::{Core, hooks};
-use crate::router::event::Report;
+use super::{Core, checks, hooks};
+use crate::check::Reason;
+use crate::config::model::{CheckKind, Condition};
+use crate::router::event::{CheckId, Report};
 use crate::sys::syslog::Verdict;
 use crate::text::{self, Text, Written};
 use crate::vrrp::timing::Instant;
@@ -21,10 +23,14 @@ impl Core {
             }
             Note::GroupChanged(t) => {
                 say(log::Level::Info, &mut |to| report::group_transition(&self.router, t, to));
+                hooks::post_group(&self.router, &self.notifier, t);
             }
             Note::Report(r) => {
                 if let Report::ForeignAddress { .. } = r {
                     self.ownership_changed = true;
+                }
+                if let Report::Check { check, to, .. } = r {
+                    return self.log_check(*check, *to, now);
                 }
                 let verdict = self.limiter.allow(report::class(r), now);
                 limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
@@ -43,6 +49,28 @@ impl Core {
                 limited(verdict, log::Level::Warn, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
             }
         }
+    }
+}
+
+impl Core {
+    /// A check has changed, for the reason that its last run gave.
+    fn log_check(&mut self, check: CheckId, to: Condition, now: Instant) {
+        let c = check.0 as usize;
+        let (Some(view), Some(runs)) = (self.router.check(c), self.runs.get_mut(c)) else { return };
+        if let CheckKind::Interface { .. } = view.config.kind {
+            // The router has seen it by itself.
+            runs.error = if to == Condition::Down { checks::reason(checks::NO_INTERFACE) } else { Reason::new() };
+        }
+        let verdict = self.limiter.allow(report::CHECK, now);
+        let failed = matches!(to, Condition::Down | Condition::Broken);
+        let level = if failed { log::Level::Warn } else { log::Level::Info };
+        limited(verdict, level, &mut |t| {
+            uwrite!(t, "check {}: {}", view.name, report::Told(to))?;
+            match runs.error.as_str() {
+                why if failed && !why.is_empty() => uwrite!(t, " ({})", why),
+                _ => Ok(()),
+            }
+        });
     }
 }
 

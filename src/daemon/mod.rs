@@ -3,7 +3,7 @@
 //! Adverts, timers and netlink are handled on the spot, in the order in which they came; control
 //! clients are tasks, polled between two waits. One thread, and nothing is allocated for an advert.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -40,8 +40,8 @@ mod ownership;
 mod report;
 
 use clients::Clients;
-use hooks::Hooks;
-pub use hooks::script_user;
+use hooks::{Hooks, Lifecycle};
+pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
 
@@ -91,6 +91,10 @@ pub struct Core {
     dirty: Vec<u32, MAX_LINKS>,
     /// The ownership file names what is no longer ours, or lacks what is.
     ownership_changed: bool,
+    /// Counts configurations, so that a task knows whether its own still runs.
+    generation: u32,
+    /// Instances wait for the start-up command.
+    starting: bool,
     /// Who scripts run as; `None` for ourselves.
     script_user: Option<User>,
     notifier: Rc<Notifier>,
@@ -141,6 +145,8 @@ impl Daemon {
             addresses: AddressList::new(),
             dirty: Vec::new(),
             ownership_changed: false,
+            generation: 0,
+            starting: false,
             script_user: None,
             notifier: Rc::new(Notifier::new()),
             runs: Vec::new(),
@@ -148,6 +154,7 @@ impl Daemon {
             parting: Vec::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
+        core.begin_configuration();
         core.start()?;
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
@@ -174,21 +181,34 @@ impl Daemon {
         let (clients, context, children) = (&*clients, &*context, &*children);
         let notifier = core.borrow().notifier.clone();
         let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
+        let ended = Cell::new(false);
         let executor = LocalExecutor::new();
         executor.spawn(notifier.serve(context, children, hooks)).detach();
+        executor.spawn(start_up(context, children, core)).detach();
+        let mut checks = checks::Tasks::default();
+        let mut ending = None;
         let driver = Driver::new();
         let mut tasks = std::pin::pin!(executor.run(std::future::pending::<()>()));
         loop {
+            if core.borrow().stopping.is_none() {
+                checks.renew(&executor, context, children, core);
+            } else {
+                checks.end();
+            }
             let _ = driver.turn(tasks.as_mut());
             let deadline = {
-                let core = core.borrow();
-                let stopped = core.router.is_stopped();
+                let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
-                let limit = core.stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
+                let limit = core.borrow().stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
                 let over = notifier.is_idle() || limit.is_some_and(|t| t <= clock::now());
-                if stopped && over || done(&core.router) {
+                if stopped && over && ending.is_none() {
+                    ending = Some(executor.spawn(shut_down(context, children, core, &ended)));
+                }
+                let core = core.borrow();
+                if ended.get() || done(&core.router) {
                     return Ok(());
                 }
+                let limit = limit.filter(|_| ending.is_none());
                 let now = driver.is_awake().then(clock::now);
                 let next = core.router.next_deadline();
                 let first = [next, context.next_deadline(), limit, now].into_iter().flatten().min();
@@ -237,7 +257,35 @@ impl Daemon {
     }
 }
 
+/// The command of the start, and then the instances.
+async fn start_up(context: &Context, children: &Children, core: &RefCell<Core>) {
+    if core.borrow().starting {
+        hooks::lifecycle(context, children, core, Lifecycle::Startup).await;
+        let mut core = core.borrow_mut();
+        core.starting = false;
+        core.handle(Event::Start, clock::now());
+    }
+}
+
+/// The command of the end.
+async fn shut_down(context: &Context, children: &Children, core: &RefCell<Core>, ended: &Cell<bool>) {
+    if hooks::has(core.borrow().router.config(), Lifecycle::Shutdown) {
+        hooks::lifecycle(context, children, core, Lifecycle::Shutdown).await;
+    }
+    ended.set(true);
+}
+
 impl Core {
+    /// Makes room for what the checks of the configuration tell, and tells the notifier of its groups.
+    fn begin_configuration(&mut self) {
+        let config = self.router.config();
+        self.generation = self.generation.wrapping_add(1);
+        self.runs.clear();
+        let _ = self.runs.resize_default(config.checks.len());
+        hooks::tell_members(&self.router, &self.notifier);
+        self.notifier.set_fifo(hooks::open_fifo(config));
+    }
+
     fn router_id(&self) -> &str {
         let config = self.router.config();
         if config.router_id.is_empty() { &self.host_name } else { config.str(config.router_id) }
@@ -306,7 +354,10 @@ impl Core {
         self.adopt(now)?;
         self.read_all_addresses(now);
         self.record();
-        self.handle(Event::Start, now);
+        self.starting = hooks::has(self.router.config(), Lifecycle::Startup);
+        if !self.starting {
+            self.handle(Event::Start, now);
+        }
         Ok(())
     }
 
@@ -362,14 +413,18 @@ impl Core {
         syslog::set_level(config.log_level);
         // Other addresses have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);
+        hooks::reorder(&self.notifier, self.router.config(), &config);
         self.router.reload(config, now, &mut self.io);
+        self.begin_configuration();
         self.settle(now);
         if let Err(e) = self.read_links(now) {
             self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
         }
         self.read_all_addresses(now);
         self.record();
-        self.handle(Event::Start, now);
+        if !self.starting {
+            self.handle(Event::Start, now);
+        }
         log::info!("reloaded");
         Ok(())
     }

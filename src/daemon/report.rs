@@ -10,6 +10,9 @@ use crate::text::{Ip, Text, Written};
 /// Classes of lines; each has its own share of the log, whoever provokes it.
 pub(super) const CLASSES: usize = 26;
 
+/// The class of changed checks.
+pub(super) const CHECK: usize = 18;
+
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum System {
@@ -43,7 +46,7 @@ pub(super) fn class(report: &Report) -> usize {
         Report::ForeignAddress { .. } => 15,
         Report::AddressRestored { .. } => 16,
         Report::Priority { .. } => 17,
-        Report::Check { .. } => 18,
+        Report::Check { .. } => CHECK,
     }
 }
 

@@ -35,7 +35,7 @@ const HOTPLUG_CALL: &str = "/sbin/hotplug-call";
 
 /// A command line of the configuration.
 pub type Line = heapless::String<512>;
-/// The name of an instance or a group, or names of hotplug types.
+/// The name of an instance or a group.
 pub type Name = heapless::String<128>;
 
 /// What is to be run for one job. Empty lines are not run.
@@ -48,7 +48,7 @@ pub struct Hooks {
     /// `notify`, which gets what happened behind its own words.
     pub notify: Line,
     /// Hotplug types, with blanks between them.
-    pub hotplug: Name,
+    pub hotplug: Line,
     /// Who the first two run as; hotplug scripts are root's, or whoever we are.
     pub user: Option<User>,
     /// `script-security`.
@@ -63,7 +63,7 @@ impl Default for Hooks {
             name: Name::new(),
             on_state: Line::new(),
             notify: Line::new(),
-            hotplug: Name::new(),
+            hotplug: Line::new(),
             user: None,
             secure: true,
             timeout: NOTIFY_TIMEOUT,
@@ -94,6 +94,11 @@ impl Notifier {
     /// Says which instances a group has: at the start and after a reload.
     pub fn set_members(&self, group: u8, instances: impl Iterator<Item = u8>) {
         self.queue.borrow_mut().set_members(group, instances);
+    }
+
+    /// At a reload, before anything is posted by its places: `place` tells where each owner is now.
+    pub fn reorder(&self, place: &dyn Fn(Owner) -> Option<Owner>) {
+        self.queue.borrow_mut().reorder(place);
     }
 
     /// Writes to this FIFO from now on.
@@ -135,20 +140,20 @@ impl Notifier {
 
     /// The task that runs hooks, for ever. Dropping it leaves those that run to themselves.
     pub async fn serve(&self, context: &Context, children: &Children, source: &dyn Source) {
-        type Running<'a> = (Owner, Pin<Box<dyn Future<Output = ()> + 'a>>);
+        type Running<'a> = (Job, Pin<Box<dyn Future<Output = ()> + 'a>>);
         let mut running: heapless::Vec<Running<'_>, MAX_HOOKS> = heapless::Vec::new();
         poll_fn(|cx| {
             loop {
                 while let Some(job) = self.start_next() {
                     // The queue starts no more than there is room for.
-                    let _ = running.push((job.owner, Box::pin(run(context, children, source, job))));
+                    let _ = running.push((job, Box::pin(run(context, children, source, job))));
                 }
                 let before = running.len();
                 // One waker for all of them: polling one that waits is cheap.
-                running.retain_mut(|(owner, work)| {
+                running.retain_mut(|(job, work)| {
                     let over = work.as_mut().poll(cx).is_ready();
                     if over {
-                        self.queue.borrow_mut().finished(*owner);
+                        self.queue.borrow_mut().finished(job);
                     }
                     !over
                 });

@@ -7,7 +7,7 @@ use crate::config::model::{MAX_GROUPS, MAX_INSTANCES};
 /// Hooks that run at once, of all instances and groups together.
 pub const MAX_HOOKS: usize = 8;
 /// Owners of hooks.
-const MAX_OWNERS: usize = MAX_INSTANCES + MAX_GROUPS;
+const MAX_OWNERS: usize = MAX_INSTANCES + MAX_GROUPS + MAX_HOOKS;
 const WORDS: usize = MAX_INSTANCES.div_ceil(32);
 
 /// Whose state it is.
@@ -65,10 +65,14 @@ pub struct Job {
     pub priority: u8,
     /// Its place among all that were posted.
     serial: u64,
+    /// Its lane, whatever the owner's place is by now.
+    pub(super) lane: u32,
 }
 
 struct Lane {
-    owner: Owner,
+    /// `None`: another configuration has no such owner. What runs goes on to its end.
+    owner: Option<Owner>,
+    id: u32,
     running: Option<Job>,
     /// A stop, and the newest state behind it, or either.
     waiting: Vec<Job, 2>,
@@ -89,13 +93,14 @@ pub struct Queue {
     lanes: Vec<Lane, MAX_OWNERS>,
     members: Vec<[u32; WORDS], MAX_GROUPS>,
     serial: u64,
+    next_lane: u32,
     superseded: u32,
 }
 
 impl Queue {
     /// Empty, without groups.
     pub const fn new() -> Queue {
-        Queue { lanes: Vec::new(), members: Vec::new(), serial: 0, superseded: 0 }
+        Queue { lanes: Vec::new(), members: Vec::new(), serial: 0, next_lane: 0, superseded: 0 }
     }
 
     /// Says which instances a group has.
@@ -118,14 +123,20 @@ impl Queue {
 
     /// A new state.
     pub fn post(&mut self, owner: Owner, state: State, priority: u8) {
-        let job = Job { owner, state, priority, serial: self.serial };
-        self.serial += 1;
-        let at = match self.lanes.iter().position(|l| l.owner == owner) {
+        let at = match self.lanes.iter().position(|l| l.owner == Some(owner)) {
             Some(at) => at,
-            // As many lanes as there can be owners.
-            None if self.lanes.push(Lane { owner, running: None, waiting: Vec::new() }).is_err() => return,
-            None => self.lanes.len() - 1,
+            None => {
+                let lane = Lane { owner: Some(owner), id: self.next_lane, running: None, waiting: Vec::new() };
+                self.next_lane = self.next_lane.wrapping_add(1);
+                // As many lanes as there can be owners, and hooks of owners that are gone.
+                if self.lanes.push(lane).is_err() {
+                    return;
+                }
+                self.lanes.len() - 1
+            }
         };
+        let job = Job { owner, state, priority, serial: self.serial, lane: self.lanes[at].id };
+        self.serial += 1;
         let waiting = &mut self.lanes[at].waiting;
         if waiting.last().is_some_and(|last| last.state != State::Stop) {
             waiting.pop();
@@ -145,8 +156,8 @@ impl Queue {
         }
         // The oldest first, so that nobody starves.
         let ready = |lane: &&Lane| lane.running.is_none() && lane.waiting.first().is_some_and(|j| self.may_start(j));
-        let owner = self.lanes.iter().filter(ready).min_by_key(|l| l.oldest())?.owner;
-        let lane = self.lanes.iter_mut().find(|l| l.owner == owner)?;
+        let id = self.lanes.iter().filter(ready).min_by_key(|l| l.oldest())?.id;
+        let lane = self.lanes.iter_mut().find(|l| l.id == id)?;
         lane.running = Some(lane.waiting.remove(0));
         lane.running
     }
@@ -155,16 +166,30 @@ impl Queue {
         let Owner::Group(group) = job.owner else { return true };
         let Some(members) = self.members.get(group as usize) else { return true };
         !self.lanes.iter().any(|lane| match lane.owner {
-            Owner::Instance(i) => {
+            Some(Owner::Instance(i)) => {
                 members[i as usize / 32] & 1 << (i % 32) != 0 && lane.oldest().is_some_and(|s| s < job.serial)
             }
-            Owner::Group(_) => false,
+            Some(Owner::Group(_)) | None => false,
         })
     }
 
-    /// The owner's job that was started is over.
-    pub fn finished(&mut self, owner: Owner) {
-        if let Some(at) = self.lanes.iter().position(|l| l.owner == owner) {
+    /// Another configuration has other places: `place` tells the new one of each owner, if there is
+    /// one. What waits for an owner that is gone is dropped.
+    pub fn reorder(&mut self, place: &dyn Fn(Owner) -> Option<Owner>) {
+        for lane in &mut self.lanes {
+            lane.owner = lane.owner.and_then(place);
+            match lane.owner {
+                Some(owner) => lane.waiting.iter_mut().for_each(|job| job.owner = owner),
+                None => lane.waiting.clear(),
+            }
+        }
+        self.lanes.retain(|lane| lane.running.is_some() || !lane.waiting.is_empty());
+        self.members.clear();
+    }
+
+    /// A job that was started is over.
+    pub fn finished(&mut self, job: &Job) {
+        if let Some(at) = self.lanes.iter().position(|l| l.id == job.lane) {
             self.lanes[at].running = None;
             if self.lanes[at].waiting.is_empty() {
                 self.lanes.swap_remove(at);
@@ -189,6 +214,12 @@ mod tests {
     use Owner::{Group, Instance};
     use State::*;
 
+    /// The owner's job that runs is over.
+    fn done(q: &mut Queue, owner: Owner) {
+        let running = q.lanes.iter().find_map(|l| l.running.filter(|_| l.owner == Some(owner)));
+        q.finished(&running.unwrap());
+    }
+
     fn next(q: &mut Queue) -> Option<(Owner, State, u8)> {
         q.start_next().map(|j| (j.owner, j.state, j.priority))
     }
@@ -204,10 +235,10 @@ mod tests {
         q.post(Instance(3), Master, 101);
         assert_eq!(next(&mut q), Some((Instance(1), Backup, 90)));
         assert_eq!(next(&mut q), None);
-        q.finished(Instance(3));
+        done(&mut q, Instance(3));
         assert_eq!(next(&mut q), Some((Instance(3), Master, 101)));
-        q.finished(Instance(3));
-        q.finished(Instance(1));
+        done(&mut q, Instance(3));
+        done(&mut q, Instance(1));
         assert!(q.is_idle());
     }
 
@@ -221,9 +252,9 @@ mod tests {
             q.post(Instance(0), if n % 2 == 0 { Fault } else { Backup }, n);
         }
         assert_eq!(q.superseded(), 99);
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         assert_eq!(next(&mut q), Some((Instance(0), Backup, 99)));
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         assert_eq!(next(&mut q), None);
     }
 
@@ -237,9 +268,9 @@ mod tests {
         assert_eq!(next(&mut q), Some((Instance(0), Stop, 7)));
         assert_eq!(next(&mut q), None);
         q.post(Instance(0), Stop, 7);
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         assert_eq!(next(&mut q), Some((Instance(0), Stop, 7)));
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         assert!(q.is_idle());
     }
 
@@ -255,11 +286,11 @@ mod tests {
             assert_eq!(next(&mut q), Some((Instance(i), Master, 0)));
         }
         assert_eq!(next(&mut q), None);
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         q.post(Instance(0), Backup, 0);
         assert_eq!(next(&mut q), Some((Instance(0), Backup, 0)));
         assert_eq!(next(&mut q), None);
-        q.finished(Instance(2));
+        done(&mut q, Instance(2));
         assert_eq!(next(&mut q), Some((Group(0), Master, 0)), "neither the later change nor a stranger counts");
     }
 
@@ -276,7 +307,38 @@ mod tests {
         }
         assert_eq!(next(&mut q), None);
         q.post(Instance(0), Master, 0);
-        q.finished(Instance(0));
+        done(&mut q, Instance(0));
         assert_eq!(next(&mut q), Some((Instance(MAX_HOOKS as u8), Backup, MAX_HOOKS as u8)));
+    }
+
+    /// Input: another configuration has the instances in another order, and one no more. Output: what
+    /// waits is told of the right one, what ran ends, what waited for the one that is gone is dropped.
+    #[test]
+    fn other_places() {
+        let mut q = Queue::new();
+        for i in [0, 1, 2] {
+            q.post(Instance(i), Backup, 10 + i);
+        }
+        let first = q.start_next().unwrap();
+        assert_eq!(first.owner, Instance(0));
+        for i in [0, 1, 2] {
+            q.post(Instance(i), Stop, 10 + i);
+        }
+        q.reorder(&|owner| match owner {
+            Instance(0) => Some(Instance(1)),
+            Instance(2) => Some(Instance(0)),
+            _ => None,
+        });
+        assert_eq!(next(&mut q), Some((Instance(0), Stop, 12)));
+        assert_eq!(next(&mut q), None);
+        // A new instance at the old place is another one.
+        q.post(Instance(2), Master, 99);
+        assert_eq!(next(&mut q), Some((Instance(2), Master, 99)));
+        q.finished(&first);
+        assert_eq!(next(&mut q), Some((Instance(1), Stop, 10)));
+        done(&mut q, Instance(0));
+        done(&mut q, Instance(1));
+        done(&mut q, Instance(2));
+        assert!(q.is_idle());
     }
 }

@@ -65,7 +65,9 @@ pub fn drop_unneeded(keep: Keep) -> io::Result<()> {
         | CapabilitySet::NET_RAW
         | CapabilitySet::SETUID
         | CapabilitySet::SETGID
-        | CapabilitySet::KILL;
+        | CapabilitySet::KILL
+        // Files that checks read, and the directories of scripts, may be closed to all but their owner.
+        | CapabilitySet::DAC_READ_SEARCH;
     wanted.set(CapabilitySet::SYS_NICE, keep.realtime);
     wanted.set(CapabilitySet::IPC_LOCK, keep.lock_memory);
     let mut sets = rustix::thread::capabilities(None)?;

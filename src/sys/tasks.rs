@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::reactor::{Interest, Reactor, Ready, Token};
+use crate::config::model::MAX_CHECKS;
 use crate::vrrp::timing::Instant;
 
-/// Waits for a descriptor that can be under way at once.
-pub const MAX_WAITS: usize = 48;
-/// Sleeps that can be under way at once.
-pub const MAX_SLEEPS: usize = 64;
+/// Waits for a descriptor that can be under way at once: one for each check, and those of clients.
+pub const MAX_WAITS: usize = MAX_CHECKS + 16;
+/// Sleeps that can be under way at once: two for each check, and those of clients and hooks.
+pub const MAX_SLEEPS: usize = 2 * MAX_CHECKS + 32;
 
 struct Wait {
     token: Token,

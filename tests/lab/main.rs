@@ -5,12 +5,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod checks;
 mod election;
 mod failover;
+mod groups;
 mod hooks;
 mod hostile;
 mod links;
 mod many;
+mod notify;
 mod restart;
 mod service;
 mod stalls;

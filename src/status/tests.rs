@@ -1,0 +1,236 @@
+//! What is printed of a status with every kind of frame in it.
+
+use core::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::model::{Condition, Family};
+use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, RouterStatus, TrackStatus};
+use crate::router::event::{Fault, Shown};
+use crate::vrrp::stats::{GlobalStats, LastEvent, Reason};
+use crate::vrrp::timing::{Centis, Micros};
+
+/// What a script may write, on its way through a reason.
+const HOSTILE: &str = "no \"route\"\n\u{1b}[31m\u{7f}\u{9b}2J \u{e9}\\";
+
+fn track(name: &str, condition: Condition, weight: i16, reverse: bool) -> Reply<'_> {
+    Reply::Track(TrackStatus { name, condition, weight, reverse })
+}
+
+fn check<'a>(name: &'a str, kind: &'a str, condition: Condition) -> CheckStatus<'a> {
+    let every = Micros::from_secs(10);
+    CheckStatus { name, kind, condition, count: 0, fails: 0, last: None, error: "", every }
+}
+
+fn instance(name: &str, state: Shown) -> InstanceStatus<'_> {
+    InstanceStatus {
+        name,
+        interface: "br-lan",
+        state,
+        fault: (state == Shown::Fault).then_some(Fault::InterfaceDown),
+        leaving: false,
+        vrid: 51,
+        family: Family::V4,
+        version: 3,
+        priority: 150,
+        effective_priority: 150,
+        advert: Centis::SECOND,
+        active_adver_interval: Centis::SECOND,
+        skew_time: Micros(414_063),
+        active_down_interval: Micros(3_414_063),
+        source: None,
+        master: (state == Shown::Backup).then_some((IpAddr::from([192, 168, 1, 2]), 200)),
+        since: Micros(4_260_000),
+        transitions: 1,
+        last_event: LastEvent::ActiveTimeout,
+        reason: Reason::NoResponse,
+        stats: InstanceStats { advertisement_sent: 4, auth_failure: 2, ..InstanceStats::default() },
+    }
+}
+
+fn render(r: &mut dyn Render) -> String {
+    let mut out = Vec::new();
+    let router = RouterStatus {
+        version: "0.1.0",
+        router_id: "a \"b\"\\\u{1}",
+        uptime: Micros::from_secs(3700),
+        pid: 7,
+        stats: GlobalStats { checksum_errors: 3, ..GlobalStats::default() },
+    };
+    let (name6, name4) = ("lan6", "lan");
+    let address =
+        |last| AddressStatus { ip: IpAddr::from([192, 168, 1, last]), prefix: 24, dev: "br-lan", excluded: last == 9 };
+    crate::text::write_to(&mut out, &mut |t| {
+        r.frame(&Reply::Router(router), t)?;
+        r.frame(&Reply::Instance(instance(name4, Shown::Backup)), t)?;
+        r.frame(&Reply::Address(address(1)), t)?;
+        r.frame(&Reply::Address(address(9)), t)?;
+        r.frame(&track("wan", Condition::Up, -60, false), t)?;
+        r.frame(&track("lte", Condition::Down, 0, true), t)?;
+        r.frame(&track("load", Condition::Value(-30), 2, false), t)?;
+        r.frame(&track("trigger", Condition::Broken, 1, false), t)?;
+        r.frame(&track("new", Condition::Unknown, 1, false), t)?;
+        r.frame(&Reply::Instance(instance(name6, Shown::Fault)), t)?;
+        let group = GroupStatus { name: "gateway", state: Shown::Backup, since: Micros(65_990_000) };
+        r.frame(&Reply::Group(group), t)?;
+        r.frame(&Reply::Member(name4), t)?;
+        r.frame(&Reply::Member(name6), t)?;
+        r.frame(&Reply::Group(GroupStatus { name: "alone", state: Shown::Init, since: Micros(0) }), t)?;
+        let ping = check("wan", "ping", Condition::Up);
+        r.frame(&Reply::Check(CheckStatus { count: 9, last: Some(Micros(3_007)), ..ping }), t)?;
+        let last = Some(Micros(2_250_000));
+        let script = check("web", "script", Condition::Down);
+        r.frame(&Reply::Check(CheckStatus { count: 7, fails: 3, last, error: HOSTILE, ..script }), t)?;
+        r.frame(&Reply::Check(check("load", "file", Condition::Value(-30))), t)?;
+        r.frame(&Reply::Check(check("new", "dns", Condition::Unknown)), t)?;
+        r.frame(&Reply::End, t)
+    })
+    .unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect()
+}
+
+/// The keys of the documented shape, read by a reader that is not ours.
+#[test]
+fn json_of_instances() {
+    let v = parsed(&render(&mut Json::new(None)));
+    assert_eq!(v["router_id"], "a \"b\"\\\u{1}");
+    assert_eq!(v["uptime_s"], 3700.0);
+    assert_eq!(v["errors"]["checksum_errors"], 3);
+    let i = &v["instances"][0];
+    assert_eq!(i["state"], "BACKUP");
+    assert_eq!(i["addresses"], json!(["192.168.1.1/24", "192.168.1.9/24"]));
+    assert_eq!(i["master"], json!({"address": "192.168.1.2", "priority": 200}));
+    assert_eq!(i["since_s"], 4.2);
+    assert_eq!(i["last_event"], "master-timeout");
+    assert_eq!(i["stats"]["advertisement_sent"], 4);
+    assert_eq!(i["advert_interval_ms"], 1000);
+    let i = &v["instances"][1];
+    assert_eq!((&i["state"], &i["fault"]), (&"FAULT".into(), &"interface down".into()));
+    assert!(i["master"].is_null() && i["addresses"].as_array().unwrap().is_empty());
+    assert_eq!(i["tracks"], json!([]));
+}
+
+/// Every kind of entry, whole.
+#[test]
+fn json_of_tracks_groups_and_checks() {
+    let v = parsed(&render(&mut Json::new(None)));
+    let tracks = json!([
+        {"name": "wan", "state": "up", "weight": -60},
+        {"name": "lte", "state": "down", "weight": 0, "reverse": true},
+        {"name": "load", "state": "value", "value": -30, "weight": 2},
+        {"name": "trigger", "state": "broken", "weight": 1},
+        {"name": "new", "state": "unknown", "weight": 1},
+    ]);
+    assert_eq!(v["instances"][0]["tracks"], tracks);
+    let groups = json!([
+        {"name": "gateway", "state": "BACKUP", "members": ["lan", "lan6"], "since_s": 65.9},
+        {"name": "alone", "state": "INIT", "members": [], "since_s": 0.0},
+    ]);
+    assert_eq!(v["groups"], groups);
+    let none = Value::Null;
+    let checks = json!([
+        {"name": "wan", "kind": "ping", "state": "up", "fails": 0,
+         "last_ms": 3.007, "last_error": none, "runs": 9, "every_ms": 10000},
+        {"name": "web", "kind": "script", "state": "down", "fails": 3,
+         "last_ms": 2250.0, "last_error": HOSTILE, "runs": 7, "every_ms": 10000},
+        {"name": "load", "kind": "file", "state": "value", "value": -30, "fails": 0,
+         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000},
+        {"name": "new", "kind": "dns", "state": "unknown", "fails": 0,
+         "last_ms": none, "last_error": none, "runs": 0, "every_ms": 10000},
+    ]);
+    assert_eq!(v["checks"], checks);
+}
+
+/// A daemon of instances alone has empty lists, and so has one of none.
+#[test]
+fn json_of_little() {
+    let router = RouterStatus { version: "", router_id: "", uptime: Micros(0), pid: 1, stats: GlobalStats::default() };
+    let lan = Reply::Instance(instance("lan", Shown::Master));
+    let wan = Reply::Check(check("wan", "ping", Condition::Up));
+    for between in [&[][..], &[lan][..], &[wan][..], &[lan, wan][..]] {
+        let (mut out, mut r) = (Vec::new(), Json::new(None));
+        crate::text::write_to(&mut out, &mut |t| {
+            r.frame(&Reply::Router(router), t)?;
+            between.iter().try_for_each(|reply| r.frame(reply, t))?;
+            r.frame(&Reply::End, t)
+        })
+        .unwrap();
+        let v = parsed(std::str::from_utf8(&out).unwrap());
+        assert_eq!(v["instances"].as_array().unwrap().len(), usize::from(between.contains(&lan)));
+        assert_eq!(v["checks"].as_array().unwrap().len(), usize::from(between.contains(&wan)));
+        assert_eq!(v["groups"], json!([]));
+    }
+}
+
+/// Whatever a script wrote, nothing of it reaches the terminal but text.
+#[test]
+fn no_control_characters() {
+    for r in [&mut Json::new(None) as &mut dyn Render, &mut Table::new(None)] {
+        let text = render(r);
+        assert!(text.contains('\u{e9}') && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+    assert!(render(&mut Table::new(None)).contains("        no \"route\"??[31m??2J \u{e9}\\\n"));
+}
+
+/// What is called by a name, whether instance, group or check; and nothing by another.
+#[test]
+fn only_one() {
+    for (name, instances, groups, checks) in [
+        ("lan6", &["lan6"][..], &[][..], &[][..]),
+        ("gateway", &[], &["gateway"], &[]),
+        ("web", &[], &[], &["web"]),
+        ("nosuch", &[], &[], &[]),
+    ] {
+        let mut json = Json::new(Some(name));
+        let v = parsed(&render(&mut json));
+        assert_eq!((names(&v["instances"]), names(&v["groups"])), (instances.to_vec(), groups.to_vec()));
+        assert_eq!(names(&v["checks"]), checks);
+        let mut table = Table::new(Some(name));
+        let text = render(&mut table);
+        assert_eq!(text.matches("STATE").count(), usize::from(name != "nosuch"), "{text}");
+        assert_eq!((json.any(), table.any()), (name != "nosuch", name != "nosuch"));
+    }
+    assert_eq!(parsed(&render(&mut Json::new(Some("gateway"))))["groups"][0]["members"], json!(["lan", "lan6"]));
+    let text = render(&mut Table::new(Some("alone")));
+    assert!(!text.contains("member"), "{text}");
+}
+
+#[test]
+fn table() {
+    let text = render(&mut Table::new(None));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("up 1h01m"), "{text}");
+    assert_eq!(lines[1], "STATE   PRIO  VRID  V  INTERFACE        SINCE      INSTANCE");
+    assert_eq!(lines[2], "BACKUP  150   51    3  br-lan           4s         lan");
+    assert_eq!(lines[3], "        master 192.168.1.2 priority 200");
+    assert_eq!(lines[4], "        adverts sent 4 received 0, auth_failure 2");
+    assert_eq!(lines[5], "        192.168.1.1/24 on br-lan");
+    assert_eq!(lines[6], "        192.168.1.9/24 on br-lan (not in the advert)");
+    assert_eq!(lines[7], "        tracks wan: up (weight -60)");
+    assert_eq!(lines[8], "        tracks lte: down (weight 0, reverse)");
+    assert_eq!(lines[9], "        tracks load: -30 (weight 2)");
+    assert_eq!(lines[10], "        tracks trigger: broken (weight 1)");
+    assert_eq!(lines[13], "        interface down");
+    assert_eq!(lines[15], "");
+    assert_eq!(lines[16], "STATE   SINCE      GROUP");
+    assert_eq!(lines[17], "BACKUP  1m05s      gateway");
+    assert_eq!(lines[18], "        member lan");
+    assert_eq!(lines[19], "        member lan6");
+    assert_eq!(lines[20], "INIT    0s         alone");
+    assert_eq!(lines[21], "");
+    assert_eq!(lines[22], "STATE    KIND       LAST        FAILS  RUNS       EVERY  CHECK");
+    assert_eq!(lines[23], "up       ping       3.007 ms    0      9          10s    wan");
+    assert_eq!(lines[24], "down     script     2.25 s      3      7          10s    web");
+    assert_eq!(lines[26], "-30      file       -           0      0          10s    load");
+    assert_eq!(lines[27], "unknown  dns        -           0      0          10s    new");
+    assert_eq!(*lines.last().unwrap(), "packets refused: checksum 3");
+}

@@ -6,13 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
-use picovrrp::command::Command;
+use picovrrp::config::commands::Commands;
 use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
 use picovrrp::config::{explain, line};
-use picovrrp::daemon;
 
-use super::{CONFIG, Exit, Stdio, complain};
+use super::{CONFIG, Exit, Stdio, complain, scripts};
 
 /// Check a configuration.
 #[derive(FromArgs)]
@@ -27,21 +26,31 @@ pub(super) struct Check {
     /// say in words what it means
     #[argh(switch)]
     explain: bool,
+    /// with --explain: who wins against a router of this priority, 1 to 255, whatever of the things
+    /// that are tracked has failed
+    #[argh(option)]
+    against: Option<u8>,
     /// scripts and their user need not exist here
     #[argh(switch)]
     offline: bool,
 }
 
-/// Reads a file in the line language.
-pub(super) fn read(file: &Path, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
-    line::parse(&mut Stdio(File::open(file)?), config, found)
+/// Reads a file in the line language. With `scripts` the commands in it must be such that they can
+/// be run here.
+pub(super) fn read(file: &Path, scripts: bool, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
+    let mut commands = Box::new(Commands::new());
+    line::parse_with_commands(&mut Stdio(File::open(file)?), config, found, &mut commands)?;
+    if scripts && found.errors() == 0 {
+        scripts::verify(config, &commands, found);
+    }
+    Ok(())
 }
 
 /// Reads a file and reports what is wrong with it on stderr; `None` if it cannot be used.
-pub(super) fn load(file: &Path) -> Result<Box<Config>, Exit> {
+pub(super) fn load(file: &Path, scripts: bool) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::default());
     let mut found = Box::new(Diagnostics::new());
-    if let Err(e) = read(file, &mut config, &mut found) {
+    if let Err(e) = read(file, scripts, &mut config, &mut found) {
         complain(&format!("{}: {e}", file.display()));
         return Err(Exit::Config);
     }
@@ -50,54 +59,26 @@ pub(super) fn load(file: &Path) -> Result<Box<Config>, Exit> {
     if found.errors() > 0 { Err(Exit::Config) } else { Ok(config) }
 }
 
-/// Whether every hook can be run: its program is there, and only root and its user can change it.
-fn hooks_are_safe(file: &Path, config: &Config) -> bool {
-    let user = match daemon::script_user(config) {
-        Ok(user) => user,
-        Err(why) => {
-            complain(&format!("{}: {why}", file.display()));
-            return false;
-        }
-    };
-    let mut safe = true;
-    for instance in &config.instances {
-        let h = &instance.hooks;
-        for (name, id) in [
-            ("notify", h.any),
-            ("notify-master", h.master),
-            ("notify-backup", h.backup),
-            ("notify-fault", h.fault),
-            ("notify-stop", h.stop),
-        ] {
-            let line = config.str(id);
-            if line.is_empty() {
-                continue;
-            }
-            let command = Command { line, extra: &[], env: &[], user: user.as_ref(), secure: config.script_security };
-            if let Err(why) = command.check() {
-                complain(&format!("{}: instance '{}': {name}: {why}", file.display(), config.str(instance.name)));
-                safe = false;
-            }
-        }
-    }
-    safe
-}
-
 pub(super) fn run(check: &Check) -> Exit {
-    let config = match load(&check.file) {
+    if check.against.is_some() && !check.explain {
+        complain("--against goes with --explain");
+        return Exit::Usage;
+    }
+    if check.against == Some(0) {
+        complain("--against wants a priority from 1 to 255");
+        return Exit::Usage;
+    }
+    let config = match load(&check.file, !check.offline) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    if !check.offline && !hooks_are_safe(&check.file, &config) {
-        return Exit::Config;
-    }
     let mut out = Stdio(io::BufWriter::new(io::stdout()));
     let mut written = Ok(());
     if check.print {
         written = line::print(&config, &mut out);
     }
     if check.explain && written.is_ok() {
-        written = explain::explain(&config, &mut out);
+        written = explain::explain(&config, check.against, &mut out);
     }
     match written.and_then(|()| io::Write::flush(&mut out.0)) {
         Ok(()) => Exit::Ok,

@@ -35,7 +35,7 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
         complain("--realtime wants a priority from 1 to 99");
         return Exit::Usage;
     }
-    let config = match check::load(&run.file) {
+    let config = match check::load(&run.file, true) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
@@ -70,7 +70,7 @@ fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) ->
     let mut daemon = Daemon::new(Setup {
         config,
         file,
-        reader: Box::new(move |config, found| check::read(&again, config, found)),
+        reader: Box::new(move |config, found| check::read(&again, true, config, found)),
         run_dir,
         lock,
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod daemon;
+mod scripts;
 mod stdio;
 
 use std::path::PathBuf;

@@ -1,123 +1,24 @@
-//! Puts a [`Config`] together: an instance is drafted property by property, with the place of each,
-//! and joins the configuration when it is complete and checked (see `validate`).
+//! Puts a [`Config`] together: an instance or a group is drafted property by property, with the place
+//! of each, and joins the configuration when it is complete and checked (see `validate`). Names of
+//! checks and of a group's instances are looked up at the end, so that they may stand anywhere.
 //!
 //! This knows no syntax: any language that says where a property stood can fill it.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 use heapless::Vec;
 use ufmt::{uWrite, uwrite};
 
+use super::commands::{CommandAt, Commands};
 use super::diagnostics::{Diagnostics, Pos};
+use super::draft::{CheckDraft, Draft, Open, Part};
 use super::model::{
-    Address, Config, Family, Instance, MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS, Peer, StrId,
-    Track,
+    Address, Config, Family, Group, Instance, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS,
+    MAX_STRINGS, MAX_TRACKS, Peer, Range, StrId, Track, Tracked,
 };
 
 /// An error was reported; nobody need report it again.
 pub(super) struct Reported;
-
-/// What can be said once: in the file, or in an instance.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
-    RouterId,
-    Log,
-    LogUnknown,
-    Strict,
-    StartupDelay,
-    ScriptUser,
-    ScriptSecurity,
-    On,
-    Vrid,
-    Family,
-    Version,
-    Priority,
-    Advert,
-    Preempt,
-    Start,
-    Unicast,
-    Source,
-    Group4,
-    Group6,
-    Auth,
-    GarpDelay,
-    GarpRepeat,
-    GarpRefresh,
-    GarpRefreshRepeat,
-    Checksum,
-    Notify,
-    NotifyMaster,
-    NotifyBackup,
-    NotifyFault,
-    NotifyStop,
-}
-
-const SLOTS: usize = Slot::NotifyStop as usize + 1;
-
-/// Which slots were filled, and where.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Marks {
-    given: u32,
-    at: [Pos; SLOTS],
-}
-
-static_assertions::const_assert!(SLOTS <= 32);
-
-impl Marks {
-    /// Marks `slot` as given at `at`, or tells where it was given before.
-    pub(super) fn give(&mut self, slot: Slot, at: Pos) -> Result<(), Pos> {
-        let bit = 1 << slot as u32;
-        if self.given & bit != 0 {
-            return Err(self.at[slot as usize]);
-        }
-        self.given |= bit;
-        self.at[slot as usize] = at;
-        Ok(())
-    }
-
-    /// Whether it was given here, rather than by `defaults` or not at all.
-    pub(super) fn given(&self, slot: Slot) -> bool {
-        self.given & 1 << slot as u32 != 0
-    }
-
-    /// Where it was given, by `defaults` too; `otherwise` if nowhere.
-    pub(super) fn at(&self, slot: Slot, otherwise: Pos) -> Pos {
-        let at = self.at[slot as usize];
-        if at.line == 0 { otherwise } else { at }
-    }
-
-    /// Keeps the places, and lets all be given anew.
-    pub(super) fn renew(&mut self) {
-        self.given = 0;
-    }
-}
-
-/// An instance whose properties are still coming in.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Draft {
-    /// Where it begins.
-    pub(super) at: Pos,
-    /// What is known; `family`, `group` and the ranges are settled at the end.
-    pub(super) values: Instance,
-    pub(super) family: Option<Family>,
-    pub(super) group4: Option<Ipv4Addr>,
-    pub(super) group6: Option<Ipv6Addr>,
-    pub(super) marks: Marks,
-    /// An address was there, though perhaps a wrong one; likewise a peer.
-    pub(super) address_seen: bool,
-    pub(super) peer_seen: bool,
-}
-
-/// What the properties that follow belong to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open {
-    /// No instance was begun yet.
-    Nothing,
-    /// The draft.
-    Instance,
-    /// An instance whose beginning was wrong: its properties are read for their errors and dropped.
-    Broken,
-}
 
 /// Limits that were reported; each is reported once.
 #[derive(Default)]
@@ -126,123 +27,259 @@ struct Exceeded {
     addresses: bool,
     peers: bool,
     tracks: bool,
+    checks: bool,
+    groups: bool,
+    members: bool,
     strings: bool,
+}
+
+/// Something was there whose name is not known: whoever names it is not to blame.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Lost {
+    pub(super) instance: bool,
+    pub(super) check: bool,
+}
+
+/// Where a tracker stands, and whether its weight was given.
+#[derive(Clone, Copy)]
+pub(super) struct TrackPlace {
+    pub(super) at: Pos,
+    pub(super) weighted: bool,
 }
 
 /// A configuration in the making.
 pub(super) struct Assembler<'a> {
     pub(super) config: &'a mut Config,
     pub(super) diag: &'a mut Diagnostics,
+    /// Who wants to know where the commands stand.
+    pub(super) commands: Option<&'a mut Commands>,
     pub(super) open: Open,
+    /// The beginning of what is open was wrong: its properties are read for their errors and dropped.
+    broken: bool,
     pub(super) draft: Draft,
-    /// What a new draft starts from.
+    /// What a new instance's draft starts from.
     pub(super) defaults: Draft,
     /// Places of [`Config::addresses`].
     pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
     /// Places of [`Config::peers`].
     pub(super) peer_at: Vec<Pos, MAX_PEERS>,
     /// Places of [`Config::tracks`].
-    pub(super) track_at: Vec<Pos, MAX_TRACKS>,
-    /// Lines of [`Config::instances`].
-    pub(super) instance_at: Vec<u32, MAX_INSTANCES>,
-    /// More interfaces than a router keeps was reported.
-    pub(super) links_exceeded: bool,
+    pub(super) track_at: Vec<TrackPlace, MAX_TRACKS>,
+    /// Places of [`Config::instances`].
+    pub(super) instance_at: Vec<Pos, MAX_INSTANCES>,
+    /// Places of [`Config::checks`].
+    pub(super) check_at: Vec<Pos, MAX_CHECKS>,
+    /// Places of [`Config::groups`].
+    pub(super) group_at: Vec<Pos, MAX_GROUPS>,
+    /// Places of [`Config::members`].
+    pub(super) member_at: Vec<Pos, MAX_INSTANCES>,
+    pub(super) lost: Lost,
     exceeded: Exceeded,
 }
 
 impl<'a> Assembler<'a> {
     /// Empties `config` and begins.
-    pub(super) fn new(config: &'a mut Config, diag: &'a mut Diagnostics) -> Assembler<'a> {
+    pub(super) fn new(
+        config: &'a mut Config,
+        diag: &'a mut Diagnostics,
+        commands: Option<&'a mut Commands>,
+    ) -> Assembler<'a> {
         *config = Config::default();
         Assembler {
             config,
             diag,
+            commands,
             open: Open::Nothing,
+            broken: false,
             draft: Draft::default(),
             defaults: Draft::default(),
             address_at: Vec::new(),
             peer_at: Vec::new(),
             track_at: Vec::new(),
             instance_at: Vec::new(),
-            links_exceeded: false,
+            check_at: Vec::new(),
+            group_at: Vec::new(),
+            member_at: Vec::new(),
+            lost: Lost::default(),
             exceeded: Exceeded::default(),
         }
     }
 
-    /// Ends the open instance and begins the one called `name`.
+    /// Ends what is open and begins the instance called `name`.
     pub(super) fn begin(&mut self, at: Pos, name: &str) {
-        self.end_instance();
-        self.fresh_draft(at);
+        self.end_open();
         if self.config.instances.is_full() {
-            self.open = Open::Broken;
+            self.begin_broken();
             if !self.exceeded.instances {
                 self.exceeded.instances = true;
                 self.limit(at, MAX_INSTANCES, "instances", "MAX_INSTANCES");
             }
             return;
         }
+        self.fresh_draft(at, Open::Instance);
         let twin = self.config.instances.iter().position(|i| self.config.str(i.name) == name);
-        if let Some(line) = twin.and_then(|i| self.instance_at.get(i).copied()) {
+        if let Some(before) = twin.and_then(|i| self.instance_at.get(i).copied()) {
             self.diag.error(at, &mut |t| {
-                uwrite!(t, "instance '{}' is there already, at line {}: names must differ", name, line)
+                uwrite!(t, "instance '{}' is there already, at line {}: names must differ", name, before.line)
             });
         }
-        self.open = Open::Instance;
         if let Ok(id) = self.intern(at, name) {
             self.draft.values.name = id;
         }
     }
 
-    /// Ends the open instance and begins one that cannot be kept.
+    /// Ends what is open and begins an instance that cannot be kept.
     pub(super) fn begin_broken(&mut self) {
-        self.end_instance();
-        self.fresh_draft(Pos::default());
-        self.open = Open::Broken;
+        self.end_open();
+        self.fresh_draft(Pos::default(), Open::Instance);
+        self.broken = true;
+        self.lost.instance = true;
     }
 
-    fn fresh_draft(&mut self, at: Pos) {
-        self.draft = self.defaults;
+    /// Ends what is open and begins the group called `name`.
+    pub(super) fn begin_group(&mut self, at: Pos, name: &str) {
+        self.end_open();
+        if self.config.groups.is_full() {
+            self.begin_broken_group();
+            if !self.exceeded.groups {
+                self.exceeded.groups = true;
+                self.limit(at, MAX_GROUPS, "groups", "MAX_GROUPS");
+            }
+            return;
+        }
+        self.fresh_draft(at, Open::Group);
+        let twin = self.config.groups.iter().position(|g| self.config.str(g.name) == name);
+        if let Some(before) = twin.and_then(|i| self.group_at.get(i).copied()) {
+            self.diag.error(at, &mut |t| {
+                uwrite!(t, "group '{}' is there already, at line {}: names must differ", name, before.line)
+            });
+        }
+        if let Ok(id) = self.intern(at, name) {
+            self.draft.values.name = id;
+        }
+    }
+
+    /// Ends what is open and begins a group that cannot be kept.
+    pub(super) fn begin_broken_group(&mut self) {
+        self.end_open();
+        self.fresh_draft(Pos::default(), Open::Group);
+        self.broken = true;
+    }
+
+    fn fresh_draft(&mut self, at: Pos, open: Open) {
+        self.open = open;
+        self.broken = false;
+        // `defaults` are for instances.
+        self.draft = if open == Open::Group { Draft::default() } else { self.defaults };
         self.draft.marks.renew();
         self.draft.at = at;
         self.draft.values.addresses.start = self.config.addresses.len() as u16;
         self.draft.values.peers.start = self.config.peers.len() as u16;
         self.draft.values.tracks.start = self.config.tracks.len() as u16;
+        self.draft.members.start = self.config.members.len() as u16;
     }
 
-    /// Ends the open instance: checks it and lets it join the configuration.
-    fn end_instance(&mut self) {
+    /// Ends the open instance or group: checks it and lets it join the configuration.
+    fn end_open(&mut self) {
         if self.open == Open::Nothing {
             return;
         }
+        let until = |range: &mut Range, len: usize| range.len = len as u16 - range.start;
         let values = &mut self.draft.values;
-        values.addresses.len = self.config.addresses.len() as u16 - values.addresses.start;
-        values.peers.len = self.config.peers.len() as u16 - values.peers.start;
-        values.tracks.len = self.config.tracks.len() as u16 - values.tracks.start;
-        if self.open == Open::Broken {
-            self.config.addresses.truncate(values.addresses.start as usize);
-            self.config.peers.truncate(values.peers.start as usize);
-            self.address_at.truncate(values.addresses.start as usize);
-            self.peer_at.truncate(values.peers.start as usize);
-            self.config.tracks.truncate(values.tracks.start as usize);
-            self.track_at.truncate(values.tracks.start as usize);
-        } else {
-            self.settle();
-            // There is room: `begin` saw to it.
-            let _ = self.config.instances.push(self.draft.values);
-            let _ = self.instance_at.push(self.draft.at.line);
+        until(&mut values.addresses, self.config.addresses.len());
+        until(&mut values.peers, self.config.peers.len());
+        until(&mut values.tracks, self.config.tracks.len());
+        until(&mut self.draft.members, self.config.members.len());
+        match self.open {
+            _ if self.broken => self.drop_open(),
+            Open::Nothing => {}
+            Open::Instance => {
+                self.settle();
+                // There is room: `begin` saw to it.
+                let _ = self.config.instances.push(self.draft.values);
+                let _ = self.instance_at.push(self.draft.at);
+            }
+            Open::Group => {
+                let Draft { values: Instance { name, tracks, hooks, .. }, members, weights, .. } = self.draft;
+                // There is room: `begin_group` saw to it.
+                let _ = self.config.groups.push(Group { name, members, tracks, hooks, weights });
+                let _ = self.group_at.push(self.draft.at);
+            }
         }
         self.open = Open::Nothing;
     }
 
+    /// Takes out of the pools what a broken draft put there.
+    fn drop_open(&mut self) {
+        let values = &self.draft.values;
+        self.config.addresses.truncate(values.addresses.start as usize);
+        self.address_at.truncate(values.addresses.start as usize);
+        self.config.peers.truncate(values.peers.start as usize);
+        self.peer_at.truncate(values.peers.start as usize);
+        self.config.tracks.truncate(values.tracks.start as usize);
+        self.track_at.truncate(values.tracks.start as usize);
+        self.config.members.truncate(self.draft.members.start as usize);
+        self.member_at.truncate(self.draft.members.start as usize);
+    }
+
     /// Ends the configuration, whose last line is at `end`.
     pub(super) fn end(&mut self, end: Pos) {
-        self.end_instance();
+        self.end_open();
+        self.settle_tracks();
+        self.check_tracks();
+        self.check_members();
+        self.check_links();
+        self.check_use();
         if self.config.instances.is_empty() && self.diag.errors() == 0 {
             self.diag.error(end, &mut |t| {
                 t.write_str("no instance: expected at least one 'instance NAME on INTERFACE vrid N'")
             });
         }
         self.diag.sort();
+    }
+
+    /// Adds a check, which may be a wrong one: its name is known from here on.
+    pub(super) fn add_check(&mut self, mut draft: CheckDraft) {
+        if draft.given(Part::Timeout).is_none() {
+            draft.check.timeout = draft.check.every;
+        }
+        self.settle_check(&mut draft);
+        if self.config.checks.push(draft.check).is_ok() {
+            let _ = self.check_at.push(draft.at);
+            return;
+        }
+        self.lost.check = true;
+        if !self.exceeded.checks {
+            self.exceeded.checks = true;
+            self.limit(draft.at, MAX_CHECKS, "checks", "MAX_CHECKS");
+        }
+    }
+
+    /// Adds a check of which no more is known than its name; without one, that there was a check.
+    pub(super) fn add_broken_check(&mut self, at: Pos, name: Option<StrId>) {
+        match name {
+            Some(name) if self.config.checks.push(CheckDraft::new(at, name).check).is_ok() => {
+                let _ = self.check_at.push(at);
+            }
+            _ => self.lost.check = true,
+        }
+    }
+
+    /// Adds an instance to the group that is drafted.
+    pub(super) fn add_member(&mut self, at: Pos, name: StrId) {
+        if self.config.members.push(name).is_ok() {
+            let _ = self.member_at.push(at);
+        } else if !self.exceeded.members {
+            self.exceeded.members = true;
+            self.limit(at, MAX_INSTANCES, "instances in all groups", "MAX_INSTANCES");
+        }
+    }
+
+    /// Tells whoever wants to know of a command.
+    pub(super) fn note_command(&mut self, command: CommandAt) {
+        if let Some(commands) = &mut self.commands {
+            commands.add(command);
+        }
     }
 
     /// Puts `s` among the configuration's strings.
@@ -277,13 +314,13 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Adds a tracker to the draft.
-    pub(super) fn add_track(&mut self, at: Pos, track: Track) {
-        if self.config.tracks.push(track).is_ok() {
-            let _ = self.track_at.push(at);
+    /// Adds a tracker to the draft; without a weight it has that of its kind.
+    pub(super) fn add_track(&mut self, at: Pos, what: Tracked, weight: Option<i16>, reverse: bool) {
+        if self.config.tracks.push(Track { what, weight: weight.unwrap_or(0), reverse }).is_ok() {
+            let _ = self.track_at.push(TrackPlace { at, weighted: weight.is_some() });
         } else if !self.exceeded.tracks {
             self.exceeded.tracks = true;
-            self.limit(at, MAX_TRACKS, "trackers in all instances", "MAX_TRACKS");
+            self.limit(at, MAX_TRACKS, "trackers in all instances and groups", "MAX_TRACKS");
         }
     }
 

@@ -1,22 +1,27 @@
 //! What a configuration means, in words for the router's owner: when this router takes over, how
 //! long that takes, and who wins.
 
+mod tracking;
+
 use core::net::IpAddr;
 
 use embedded_io::Write;
 use ufmt::{uWrite, uwrite};
 
-use super::model::{ChecksumForm, Condition, Config, Family, Instance, Preempt, Start};
+use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
 use crate::text::{self, Ip, Seconds, Text, Written};
 use crate::vrrp::packet::{GROUP_V4, GROUP_V6, PRIORITY_OWNER as OWNER};
 use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
 
 /// Writes, for each instance of `config`, what it does.
-pub fn explain<W: Write>(config: &Config, out: &mut W) -> Result<(), W::Error> {
-    text::write_to(out, &mut |t| write(config, t))
+///
+/// With `against` also who wins against a router of that priority, whatever of the things that are
+/// tracked has failed.
+pub fn explain<W: Write>(config: &Config, against: Option<u8>, out: &mut W) -> Result<(), W::Error> {
+    text::write_to(out, &mut |t| write(config, against, t))
 }
 
-fn write(config: &Config, t: &mut Text<'_>) -> Written {
+fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
     if config.startup_delay != Micros::ZERO {
         uwrite!(t, "All instances wait {} after the daemon's start.\n\n", Seconds(config.startup_delay))?;
     }
@@ -28,12 +33,13 @@ fn write(config: &Config, t: &mut Text<'_>) -> Written {
         adverts(config, i, t)?;
         failover(i, t)?;
         contest(i, t)?;
-        tracking(config, i, t)?;
+        tracking::sentences(config, i, t)?;
+        tracking::table(config, i, against, t)?;
         start(i, t)?;
         announcements(i, t)?;
         notes(i, t)?;
     }
-    Ok(())
+    tracking::groups(config, t)
 }
 
 fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
@@ -122,25 +128,6 @@ fn contest(i: &Instance, t: &mut Text<'_>) -> Written {
     t.write_str("  Against one of higher priority: the other wins, if it preempts; at priority 255 it always does.\n")
 }
 
-fn tracking(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
-    for track in config.tracks_of(i) {
-        let name = config.str(track.what.name());
-        let state = |up| if up { "up" } else { "down" };
-        if track.weight == 0 {
-            let bad = state(track.reverse);
-            uwrite!(t, "  While {} is {} it is in Fault: it hands over and takes no part.\n", name, bad)?;
-            continue;
-        }
-        // One of the two changes nothing.
-        let up = track.adds(Condition::Up) != 0;
-        let sum = (i.priority as i32 + track.weight as i32).clamp(1, 254);
-        let sum = if i.priority == OWNER { OWNER as i32 } else { sum };
-        uwrite!(t, "  While {} is {} its priority is {}", name, state(up), sum)?;
-        t.write_str(if config.tracks_of(i).len() > 1 { ", all else as configured.\n" } else { ".\n" })?;
-    }
-    Ok(())
-}
-
 fn start(i: &Instance, t: &mut Text<'_>) -> Written {
     if i.priority == OWNER {
         return t.write_str("  At start it becomes Active at once, without listening first (priority 255).\n");
@@ -199,10 +186,14 @@ mod tests {
     use crate::config::line::parse;
 
     fn explained(text: &str) -> String {
+        explained_against(text, None)
+    }
+
+    fn explained_against(text: &str, peer: Option<u8>) -> String {
         let (mut config, mut diag, mut out) = (Config::default(), Diagnostics::new(), Vec::new());
         parse(&mut text.as_bytes(), &mut config, &mut diag).unwrap();
         assert_eq!(diag.errors(), 0);
-        explain(&config, &mut out).unwrap();
+        explain(&config, peer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -265,6 +256,109 @@ mod tests {
         assert!(said.contains("  While wan is up its priority is 254, all else as configured.\n"), "{said}");
         assert!(said.contains("  While lte is down it is in Fault"), "{said}");
         assert!(said.contains("  While spare is up its priority is 90, all"), "{said}");
+    }
+
+    /// The paragraph that begins with `from`, up to a line less indented than those in it.
+    fn rows<'a>(said: &'a str, from: &str) -> Vec<&'a str> {
+        said.lines().skip_while(|l| !l.contains(from)).skip(1).map_while(|l| l.strip_prefix("    ")).collect()
+    }
+
+    /// 150 - 60 = 90, below the other's 100; weight 0 is a Fault; both at once are one too.
+    #[test]
+    fn every_combination() {
+        let text = "check uplink ping 203.0.113.1\ncheck web process nginx\n\
+             instance a on eth0 vrid 1 priority 150 address 192.0.2.1 track uplink weight -60 track web";
+        let said = explained_against(text, Some(100));
+        assert!(said.contains("  While check uplink is down its priority is 90, all else as configured.\n"), "{said}");
+        assert_eq!(
+            rows(&said, "who wins against a router of priority 100:"),
+            [
+                "nothing down: 150, this router",
+                "uplink down: 90, the other",
+                "web down: FAULT, the other",
+                "uplink down, web down: FAULT, the other"
+            ]
+        );
+        assert_eq!(
+            rows(&explained(text), "Its effective priority:"),
+            ["nothing down: 150", "uplink down: 90", "web down: FAULT", "uplink down, web down: FAULT"]
+        );
+        let equal = rows(&explained_against(text, Some(90)), "priority 90:")[1].to_owned();
+        assert_eq!(equal, "uplink down: 90, whichever is Active, the greater address if both are");
+        let said = explained_against(&text.replace("priority 150", "priority 150 preempt off"), Some(100));
+        assert!(said.contains("nothing down: 150, this router, unless the other is Active (preempt off)\n"), "{said}");
+        let owner = "instance a on eth0 vrid 1 priority 255 address 192.0.2.1";
+        assert_eq!(rows(&explained_against(owner, Some(254)), "priority 254:"), ["nothing down: 255, this router"]);
+        let low = owner.replace("255", "254");
+        assert_eq!(rows(&explained_against(&low, Some(255)), "priority 255:"), ["nothing down: 254, the other"]);
+    }
+
+    /// Five things: each alone and all at once, 150 - 1 - 2 - 3 - 4 - 5 = 135.
+    #[test]
+    fn too_many_to_combine() {
+        let mut text = String::from("instance a on eth0 vrid 1 priority 150 address 192.0.2.1\n");
+        for n in 1..=5 {
+            text.push_str(&format!("track-interface t{n} weight -{n}\n"));
+        }
+        assert_eq!(
+            rows(&explained(&text), "(each thing alone, and all at once):"),
+            [
+                "nothing down: 150",
+                "t1 down: 149",
+                "t2 down: 148",
+                "t3 down: 147",
+                "t4 down: 146",
+                "t5 down: 145",
+                "t1 down, t2 down, t3 down, t4 down, t5 down: 135"
+            ]
+        );
+    }
+
+    /// A file's number is multiplied; with weight 0 any other than 0 is a Fault.
+    #[test]
+    fn files() {
+        let said = explained(
+            "check prio file /run/prio\ncheck trigger file /run/trigger\n\
+             instance a on eth0 vrid 1 address 192.0.2.1 track prio weight -3 track trigger weight 0",
+        );
+        for expected in [
+            "While there is a number in the file of check prio it is added to its priority, times -3; at -254 or less",
+            "While there is another number than 0 or none in the file of check trigger it is in Fault.\n",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
+        assert_eq!(
+            rows(&said, "Its effective priority:")[..4],
+            ["nothing down: 100", "prio at 1: 97", "trigger at 1: FAULT", "prio at 1, trigger at 1: FAULT"]
+        );
+    }
+
+    /// What one member tracks counts for the other; each thing once, the instance's own first.
+    #[test]
+    fn groups() {
+        let text = "check x tcp 192.0.2.9 80\n\
+             instance a on eth0 vrid 1 priority 150 address 192.0.2.1 track x weight -10\n\
+             instance b on eth1 vrid 1 priority 150 address 192.0.2.2 track-interface wan track x weight -20\n\
+             group g a b track-interface lan weight -5\n";
+        let said = explained(text);
+        for expected in [
+            "\ngroup g: a, b\n  Members are Active together or not at all",
+            "  Through group g: while lan is down its priority is 145, all else as configured.\n",
+            "  Through instance b: while wan is down it is in Fault",
+            "  What one of them tracks counts for all.\n",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
+        assert_eq!(
+            rows(&said, "Its effective priority:")[..4],
+            ["nothing down: 150", "x down: 140", "lan down: 145", "wan down: FAULT"]
+        );
+        let off = explained(&text.replace("group g a b", "group g a b weights off"));
+        assert!(off.contains("count for nobody (weights off)"), "{off}");
+        assert_eq!(
+            rows(&off, "Its effective priority:"),
+            ["nothing down: 150", "lan down: 145", "wan down: FAULT", "lan down, wan down: FAULT"]
+        );
     }
 
     #[test]

@@ -3,10 +3,13 @@
 //! - [`model`]: `Config`, validated and of fixed capacity.
 //! - [`line`](mod@line): the line language: read and write.
 //! - [`explain`](mod@explain): what a configuration means, in words.
+//! - [`commands`]: where its commands stand, to see whether they can be run.
 //! - [`diagnostics`]: errors and warnings with their places.
 
 mod assemble;
+pub mod commands;
 pub mod diagnostics;
+mod draft;
 pub mod explain;
 pub mod line;
 pub mod model;

@@ -1,14 +1,18 @@
-//! Cross-checks of an instance that is complete, against itself and against those before it.
+//! Cross-checks of an instance that is complete, against itself and against those before it; in files
+//! of their own those of checks, trackers and sync groups.
+
+mod check;
+mod group;
+mod track;
 
 use core::net::IpAddr;
 
 use ufmt::{uWrite, uwrite};
 
-use super::assemble::{Assembler, Slot, infer_family};
+use super::assemble::{Assembler, infer_family};
 use super::diagnostics::Pos;
-use super::model::{
-    Address, ChecksumForm, Config, Family, MAX_LINKS, MAX_MULTICAST_GROUPS, Preempt, Start, StrId, Tracked,
-};
+use super::draft::Slot;
+use super::model::{Address, ChecksumForm, Config, Family, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
 use crate::text::{Duration, Ip, Text, Written};
 use crate::vrrp::packet;
 use crate::vrrp::timing::{Centis, Version};
@@ -59,8 +63,6 @@ impl Assembler<'_> {
         self.check_groups();
         self.check_version();
         self.settle_start();
-        self.check_tracks();
-        self.check_links();
     }
 
     fn settle_family(&mut self) {
@@ -152,7 +154,7 @@ impl Assembler<'_> {
                 && (mine.vrid, mine.interface, mine.family) == (other.vrid, other.interface, other.family);
             if same {
                 let at = self.draft.marks.at(Slot::Vrid, self.draft.at);
-                let line = self.instance_at.get(i).copied().unwrap_or_default();
+                let line = self.instance_at.get(i).map_or(0, |p| p.line);
                 let (config, name) = (&*self.config, self.config.str(mine.name));
                 self.diag.error(at, &mut |t| {
                     uwrite!(
@@ -401,56 +403,6 @@ impl Assembler<'_> {
             }
         } else if told {
             self.odd(at, &mut |t| t.write_str("preempts all the same: at priority 255 'preempt' has no effect"));
-        }
-    }
-
-    fn check_tracks(&mut self) {
-        let v = self.draft.values;
-        for i in v.tracks.indices() {
-            let Some(track) = self.config.tracks.get(i).copied() else { break };
-            let at = self.track_at.get(i).copied().unwrap_or(self.draft.at);
-            let before = self.config.tracks.get(v.tracks.start as usize..i).unwrap_or(&[]);
-            let twice = before.iter().any(|t| t.what == track.what);
-            let name = self.config.strings.get(track.what.name());
-            let of = self.config.strings.get(v.name);
-            if twice {
-                self.diag.error(at, &mut |t| uwrite!(t, "instance '{}' tracks {} twice", of, name));
-            } else if v.priority == 255 && track.weight != 0 {
-                self.diag.warning(at, &mut |t| {
-                    uwrite!(t, "instance '{}' has priority 255, which no weight changes: {} has no effect", of, name)
-                });
-            } else if track.what == Tracked::Interface(v.interface) && !track.reverse {
-                self.diag.warning(at, &mut |t| {
-                    uwrite!(t, "instance '{}' speaks on {}: without it, it is in Fault, tracked or not", of, name)
-                });
-            }
-        }
-    }
-
-    /// Interfaces that the instances and addresses name together.
-    fn check_links(&mut self) {
-        let mut links: heapless::Vec<StrId, MAX_LINKS> = heapless::Vec::new();
-        let config: &Config = self.config;
-        let named = config.instances.iter().chain([&self.draft.values]).flat_map(|i| {
-            let tracked = config.tracks_of(i).iter().filter_map(|t| match t.what {
-                Tracked::Interface(name) => Some(name),
-                Tracked::Check(_) => None,
-            });
-            config.addresses_of(i).iter().map(|a| a.dev).chain([i.interface]).chain(tracked)
-        });
-        for link in named.filter(|l| !l.is_empty()) {
-            if !links.contains(&link) && links.push(link).is_err() {
-                if !self.links_exceeded {
-                    self.links_exceeded = true;
-                    self.diag.error(self.draft.at, &mut |t| {
-                        uwrite!(t, "more than {} interfaces in all instances (MAX_LINKS): ", MAX_LINKS)?;
-                        t.write_str(
-                            "a build with PICOVRRP_MAX_INSTANCES=N in the environment raises the limit to N + 8",
-                        )
-                    });
-                }
-                return;
-            }
         }
     }
 }

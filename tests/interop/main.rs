@@ -6,6 +6,7 @@
 mod support;
 
 mod frr;
+mod groups;
 mod keepalived;
 mod packets;
 mod unicast;

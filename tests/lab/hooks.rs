@@ -188,7 +188,7 @@ fn check_says_what_is_wrong_with_a_hook() {
     };
     assert_eq!(check(&note.display().to_string(), &[]), (Some(0), String::new()));
     let (code, said) = check("/no/such/hook", &[]);
-    assert!(code == Some(1) && said.contains("instance 'lan': notify: /no"), "{said}");
+    assert!(code == Some(1) && said.contains(".conf:") && said.contains(": 'notify': /no"), "{said}");
     assert_eq!(check("/no/such/hook", &["--offline"]).0, Some(0));
     fs::set_permissions(&note, fs::Permissions::from_mode(0o644)).expect("not executable");
     let (code, said) = check(&note.display().to_string(), &[]);

@@ -67,9 +67,15 @@ impl Instance {
 /// Starts keepalived on `node`; panics with a sentence where it is not installed.
 #[track_caller]
 pub(crate) fn start(node: &Node, instance: &Instance) -> Process {
+    start_text(node, &instance.text())
+}
+
+/// The same with a whole configuration.
+#[track_caller]
+pub(crate) fn start_text(node: &Node, text: &str) -> Process {
     assert!(installed("keepalived"), "The interop tests need keepalived (Debian package keepalived).");
     let file = node.dir().join("keepalived.conf");
-    fs::write(&file, instance.text()).expect("the lab's directory can be written to");
+    fs::write(&file, text).expect("the lab's directory can be written to");
     let mut command = node.ns().command("sh");
     // `ip netns exec` gives the shell a mount namespace of its own, so the tmpfs is nobody else's.
     let script = "mount -t tmpfs tmpfs /run && exec keepalived --vrrp --dont-fork --dont-respawn --log-console --log-detail -G \

@@ -3,9 +3,11 @@
 use ufmt::{uWrite, uwrite};
 
 use super::lex::Words;
-use super::{property, statement};
-use crate::config::assemble::{Assembler, Draft, Marks, Open, Reported, Slot};
+use super::{check, group, hook, property, statement, track};
+use crate::config::assemble::{Assembler, Reported};
+use crate::config::commands::Commands;
 use crate::config::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
+use crate::config::draft::{Draft, Marks, Open, Slot};
 use crate::config::model::Config;
 
 pub(super) type Done = Result<(), Reported>;
@@ -16,6 +18,10 @@ pub(super) const STATEMENT: u8 = 1;
 pub(super) const INSTANCE: u8 = 2;
 /// It may stand in `defaults`.
 pub(super) const DEFAULTS: u8 = 4;
+/// It is a property of a group.
+pub(super) const GROUP: u8 = 8;
+/// It is a property of an instance or a group, and may stand in `defaults`.
+const HOOK: u8 = INSTANCE | GROUP | DEFAULTS;
 
 /// A keyword.
 pub(super) struct Keyword {
@@ -46,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 32] = [
+static KEYWORDS: [Keyword; 42] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -54,8 +60,16 @@ static KEYWORDS: [Keyword; 32] = [
     statement("startup-delay", Some(Slot::StartupDelay), statement::startup_delay),
     statement("script-user", Some(Slot::ScriptUser), statement::script_user),
     statement("script-security", Some(Slot::ScriptSecurity), statement::script_security),
+    statement("max-children", Some(Slot::MaxChildren), statement::max_children),
+    statement("notify-timeout", Some(Slot::NotifyTimeout), statement::notify_timeout),
+    statement("notify-fifo", Some(Slot::NotifyFifo), statement::notify_fifo),
+    statement("hotplug", Some(Slot::Hotplug), statement::hotplug),
+    statement("startup", Some(Slot::Startup), hook::startup),
+    statement("shutdown", Some(Slot::Shutdown), hook::shutdown),
+    statement("check", None, check::check),
     statement("defaults", None, statement::defaults),
     statement("instance", None, statement::instance),
+    statement("group", None, group::group),
     scalar("on", INSTANCE, Slot::On, property::on),
     scalar("vrid", INSTANCE, Slot::Vrid, property::vrid),
     scalar("family", INSTANCE | DEFAULTS, Slot::Family, property::family),
@@ -70,35 +84,24 @@ static KEYWORDS: [Keyword; 32] = [
     scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
     scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
     scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
-    scalar("notify", INSTANCE | DEFAULTS, Slot::Notify, property::notify),
-    scalar("notify-master", INSTANCE | DEFAULTS, Slot::NotifyMaster, property::notify_master),
-    scalar("notify-backup", INSTANCE | DEFAULTS, Slot::NotifyBackup, property::notify_backup),
-    scalar("notify-fault", INSTANCE | DEFAULTS, Slot::NotifyFault, property::notify_fault),
-    scalar("notify-stop", INSTANCE | DEFAULTS, Slot::NotifyStop, property::notify_stop),
+    scalar("notify", HOOK, Slot::Notify, hook::notify),
+    scalar("notify-master", HOOK, Slot::NotifyMaster, hook::notify_master),
+    scalar("notify-backup", HOOK, Slot::NotifyBackup, hook::notify_backup),
+    scalar("notify-fault", HOOK, Slot::NotifyFault, hook::notify_fault),
+    scalar("notify-stop", HOOK, Slot::NotifyStop, hook::notify_stop),
+    scalar("weights", GROUP, Slot::Weights, group::weights),
     Keyword { name: "garp", places: INSTANCE | DEFAULTS, once: None, read: property::garp },
     Keyword { name: "address", places: INSTANCE, once: None, read: property::address },
     Keyword { name: "peer", places: INSTANCE, once: None, read: property::peer },
-    Keyword { name: "track-interface", places: INSTANCE, once: None, read: property::track_interface },
+    Keyword { name: "track-interface", places: INSTANCE | GROUP, once: None, read: track::track_interface },
+    Keyword { name: "track", places: INSTANCE | GROUP, once: None, read: track::track },
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
-static LATER_STATEMENTS: [&str; 11] = [
-    "check",
-    "group",
-    "hotplug",
-    "notify-fifo",
-    "interface-delay",
-    "static-address",
-    "static-route",
-    "max-children",
-    "startup",
-    "shutdown",
-    "include",
-];
+static LATER_STATEMENTS: [&str; 4] = ["interface-delay", "static-address", "static-route", "include"];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 9] =
-    ["track", "notify-timeout", "vmac", "vmac-base", "route", "rule", "accept", "weights", "ttl"];
+static LATER_PROPERTIES: [&str; 6] = ["vmac", "vmac-base", "route", "rule", "accept", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)
@@ -106,7 +109,7 @@ fn find(word: &str, places: u8) -> Option<&'static Keyword> {
 
 /// Whether `word` would be taken for a property where a name is expected.
 pub(super) fn is_property(word: &str) -> bool {
-    find(word, INSTANCE).is_some() || LATER_PROPERTIES.contains(&word)
+    find(word, INSTANCE | GROUP).is_some() || LATER_PROPERTIES.contains(&word)
 }
 
 /// Goes behind a wrong value, unless it was forgotten and the next word is a property.
@@ -126,8 +129,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(config: &'a mut Config, diag: &'a mut Diagnostics) -> Reader<'a> {
-        Reader { asm: Assembler::new(config, diag), in_defaults: false, globals: Marks::default(), options: &[] }
+    pub(super) fn new(
+        config: &'a mut Config,
+        diag: &'a mut Diagnostics,
+        commands: Option<&'a mut Commands>,
+    ) -> Reader<'a> {
+        let asm = Assembler::new(config, diag, commands);
+        Reader { asm, in_defaults: false, globals: Marks::default(), options: &[] }
     }
 
     /// What the property being read belongs to.
@@ -153,7 +161,7 @@ impl<'a> Reader<'a> {
         } else if LATER_STATEMENTS.contains(&first) {
             self.later(at, first);
         } else {
-            self.properties(w, INSTANCE, true);
+            self.properties(w, if self.asm.open == Open::Group { GROUP } else { INSTANCE }, true);
         }
     }
 
@@ -229,8 +237,15 @@ impl<'a> Reader<'a> {
                 .diag
                 .error(at, &mut |t| uwrite!(t, "'{}' in the middle of a line: expected on a line of its own", word));
         }
-        if find(word, INSTANCE).is_some() {
-            return self.asm.diag.error(at, &mut |t| uwrite!(t, "'{}' has no default: expected in an instance", word));
+        let elsewhere = match place {
+            DEFAULTS => "has no default: expected in an instance",
+            GROUP => "does not apply to a group: expected in an instance",
+            _ => "does not apply to an instance: expected in a group",
+        };
+        if find(word, INSTANCE | GROUP).is_some() {
+            let in_group = place == DEFAULTS && find(word, INSTANCE).is_none();
+            let elsewhere = if in_group { "has no default: expected in a group" } else { elsewhere };
+            return self.asm.diag.error(at, &mut |t| uwrite!(t, "'{}' {}", word, elsewhere));
         }
         let what = if begins_line && self.asm.open == Open::Nothing { "statement" } else { "property" };
         let places = if begins_line { place | STATEMENT } else { place };

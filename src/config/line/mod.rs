@@ -4,11 +4,15 @@
 //! Reading takes the memory of one line, whatever the input. Each error is reported with its place,
 //! and reading goes on behind it: at the next property that is known, or at the next line.
 
+mod check;
+mod group;
+mod hook;
 mod keyword;
 mod lex;
 mod print;
 mod property;
 mod statement;
+mod track;
 mod value;
 
 #[cfg(test)]
@@ -21,6 +25,7 @@ use ufmt::{uWrite, uwrite};
 use self::keyword::Reader;
 use self::lex::{MAX_WORDS, Word, Words};
 pub use self::print::print;
+use super::commands::Commands;
 use super::diagnostics::{Diagnostics, Pos};
 use super::model::Config;
 use crate::text::{Text, Written};
@@ -33,7 +38,20 @@ pub const MAX_FILE: usize = 16 << 20;
 /// Reads a configuration into `config`, which is emptied first, and what is wrong with it into
 /// `diag`. `config` is of use only if there were no errors. The result's error is that of reading.
 pub fn parse<R: Read>(input: &mut R, config: &mut Config, diag: &mut Diagnostics) -> Result<(), R::Error> {
-    let mut lines = Lines::new(config, diag);
+    read(input, Lines::new(config, diag, None))
+}
+
+/// The same, and tells where the commands stand.
+pub fn parse_with_commands<R: Read>(
+    input: &mut R,
+    config: &mut Config,
+    diag: &mut Diagnostics,
+    commands: &mut Commands,
+) -> Result<(), R::Error> {
+    read(input, Lines::new(config, diag, Some(commands)))
+}
+
+fn read<R: Read>(input: &mut R, mut lines: Lines<'_>) -> Result<(), R::Error> {
     let mut chunk = [0; 256];
     loop {
         let n = input.read(&mut chunk)?;
@@ -56,8 +74,8 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(config: &'a mut Config, diag: &'a mut Diagnostics) -> Lines<'a> {
-        Lines { reader: Reader::new(config, diag), line: Vec::new(), overlong: false, number: 1, bytes: 0 }
+    fn new(config: &'a mut Config, diag: &'a mut Diagnostics, commands: Option<&'a mut Commands>) -> Lines<'a> {
+        Lines { reader: Reader::new(config, diag, commands), line: Vec::new(), overlong: false, number: 1, bytes: 0 }
     }
 
     /// Takes more input; false if it is too much.
@@ -96,10 +114,15 @@ impl<'a> Lines<'a> {
             self.line.pop();
         }
         if !self.read_line() {
-            // Its properties must not fall to the instance before it.
+            // The properties behind it must not fall to the instance before it.
             let start = self.line.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(0);
-            if self.line[start..].starts_with(b"instance") {
+            let line = &self.line[start..];
+            if line.starts_with(b"instance") {
                 self.reader.asm.begin_broken();
+            } else if line.starts_with(b"group ") || line.starts_with(b"group\t") {
+                self.reader.asm.begin_broken_group();
+            } else if line.starts_with(b"check ") || line.starts_with(b"check\t") {
+                self.reader.asm.add_broken_check(Pos::default(), None);
             }
         }
         self.line.clear();

@@ -1,5 +1,8 @@
 //! The canonical form: only what differs from the built-in defaults, besides what every instance has.
 
+mod check;
+mod global;
+
 use core::net::IpAddr;
 
 use embedded_io::Write;
@@ -7,9 +10,10 @@ use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use super::keyword::is_property;
 use super::property::{SCOPE_NAMES, SCOPES};
-use super::statement::{LEVEL_NAMES, LEVELS};
 use crate::config::assemble::infer_family;
-use crate::config::model::{Address, ChecksumForm, Config, Family, Garp, Instance, Preempt, Start};
+use crate::config::model::{
+    Address, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Instance, Preempt, Start, Track, Tracked,
+};
 use crate::text::{self, Duration, Ip, Text, Written};
 use crate::vrrp::timing::Micros;
 
@@ -47,34 +51,26 @@ fn named<T: PartialEq>(value: &T, values: &[T], names: &[&'static str]) -> &'sta
 }
 
 fn write(config: &Config, t: &mut Text<'_>) -> Written {
-    let built_in = (Config::default().log_level, Config::default().startup_delay);
-    let mut any = false;
-    let mut line = |t: &mut Text<'_>, differs: bool, write: &mut dyn FnMut(&mut Text<'_>) -> Written| {
-        if !differs {
-            return Ok(());
-        }
-        any = true;
-        write(t)?;
-        t.write_str("\n")
-    };
-    line(t, !config.router_id.is_empty(), &mut |t| uwrite!(t, "router-id {}", Quoted(config.str(config.router_id))))?;
-    line(t, config.log_level != built_in.0, &mut |t| {
-        uwrite!(t, "log {}", named(&config.log_level, &LEVELS, &LEVEL_NAMES))
-    })?;
-    line(t, config.log_unknown, &mut |t| t.write_str("log-unknown on"))?;
-    line(t, config.strict, &mut |t| t.write_str("strict on"))?;
-    line(t, config.startup_delay != built_in.1, &mut |t| {
-        uwrite!(t, "startup-delay {}", Duration(config.startup_delay))
-    })?;
-    line(t, !config.script_user.is_empty(), &mut |t| {
-        uwrite!(t, "script-user {}", Quoted(config.str(config.script_user)))
-    })?;
-    line(t, !config.script_security, &mut |t| t.write_str("script-security off"))?;
-    for (i, instance) in config.instances.iter().enumerate() {
-        if any || i > 0 {
+    let any = global::write(config, t)?;
+    let mut apart = any;
+    for check in &config.checks {
+        if apart {
             t.write_str("\n")?;
         }
+        apart = false;
+        check::write(config, check, t)?;
+    }
+    apart = any || !config.checks.is_empty();
+    for instance in &config.instances {
+        if apart {
+            t.write_str("\n")?;
+        }
+        apart = true;
         write_instance(config, instance, t)?;
+    }
+    for group in &config.groups {
+        t.write_str("\n")?;
+        write_group(config, group, t)?;
     }
     Ok(())
 }
@@ -133,14 +129,43 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     for address in config.addresses_of(i) {
         write_address(config, i, address, t)?;
     }
-    for track in config.tracks_of(i) {
-        uwrite!(t, "  track-interface {}", Quoted(config.str(track.what.name())))?;
-        if track.weight != 0 {
+    write_tracks(config, config.tracks_of(i), t)?;
+    write_hooks(config, &i.hooks, t)
+}
+
+fn write_group(config: &Config, g: &Group, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "group {}", Quoted(config.str(g.name)))?;
+    for member in config.members_of(g) {
+        uwrite!(t, " {}", Quoted(config.str(*member)))?;
+    }
+    t.write_str(if g.weights { "\n" } else { "\n  weights off\n" })?;
+    write_tracks(config, config.tracks_of_group(g), t)?;
+    write_hooks(config, &g.hooks, t)
+}
+
+fn write_tracks(config: &Config, tracks: &[Track], t: &mut Text<'_>) -> Written {
+    for track in tracks {
+        let name = Quoted(config.str(track.what.name()));
+        let built_in = match track.what {
+            Tracked::Interface(_) => {
+                uwrite!(t, "  track-interface {}", name)?;
+                0
+            }
+            Tracked::Check(check) => {
+                uwrite!(t, "  track {}", name)?;
+                let check = config.check_named(check).and_then(|c| config.checks.get(c));
+                check.is_some_and(|c| matches!(c.kind, CheckKind::File { .. })) as i16
+            }
+        };
+        if track.weight != built_in {
             uwrite!(t, " weight {}", track.weight)?;
         }
         t.write_str(if track.reverse { " reverse\n" } else { "\n" })?;
     }
-    let h = &i.hooks;
+    Ok(())
+}
+
+fn write_hooks(config: &Config, h: &Hooks, t: &mut Text<'_>) -> Written {
     for (name, command) in [
         ("notify", h.any),
         ("notify-master", h.master),

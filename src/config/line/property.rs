@@ -8,8 +8,9 @@ use super::keyword::{Done, Reader};
 use super::lex::Words;
 use super::statement::DAY;
 use super::value::{Expected, duration};
-use crate::config::assemble::{Reported, Slot};
-use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId, Track, Tracked};
+use crate::config::assemble::Reported;
+use crate::config::draft::Slot;
+use crate::config::model::{Address, ChecksumForm, Family, Peer, Preempt, Scope, Start, StrId};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 /// The scopes in the order of [`SCOPES`].
@@ -18,9 +19,6 @@ pub(super) static SCOPES: [Scope; 4] = [Scope::Global, Scope::Site, Scope::Link,
 
 /// The longest label: the kernel keeps it where an interface name would fit.
 const MAX_LABEL: usize = 15;
-/// The longest command, in bytes, and its words with the program's name.
-const MAX_COMMAND: usize = 400;
-const MAX_ARGUMENTS: usize = 16;
 /// Bytes of a password that go on the wire (RFC 2338 §5.3.10).
 const PASSWORD: usize = 8;
 
@@ -235,81 +233,5 @@ pub(super) fn peer(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         return Err(Reported);
     }
     r.asm.add_peer(at, peer);
-    Ok(())
-}
-
-pub(super) fn track_interface(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    const OPTIONS: &[&str] = &["weight", "reverse"];
-    let at = w.pos();
-    let interface = r.interface(w, "track-interface")?;
-    let mut track = Track { what: Tracked::Interface(interface), weight: 0, reverse: false };
-    let mut seen = 0;
-    while let Some(option) = r.option(w, OPTIONS, &mut seen)? {
-        if option == 0 {
-            track.weight = weight(r, w)?;
-        } else {
-            track.reverse = true;
-        }
-    }
-    r.asm.add_track(at, track);
-    Ok(())
-}
-
-fn weight(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<i16, Reported> {
-    let number = w.peek().and_then(|word| word.parse::<i16>().ok());
-    match number.filter(|n| n.unsigned_abs() <= Track::MAX_WEIGHT.unsigned_abs()) {
-        Some(n) => {
-            w.skip();
-            Ok(n)
-        }
-        None => Err(r.need(w, "weight", Expected::Text("a number from -253 to 253; 0: a fault when it is down"))),
-    }
-}
-
-/// A command: one word, quoted if it has arguments, whose first part names the program.
-fn command(r: &mut Reader<'_>, w: &mut Words<'_>, keyword: &str) -> Result<StrId, Reported> {
-    let at = w.pos();
-    let words = r.plain(w, keyword, "a command, such as \"/etc/picovrrp/notify\"", MAX_COMMAND)?;
-    let count = words.split([' ', '\t']).filter(|s| !s.is_empty()).count();
-    if count == 0 || count > MAX_ARGUMENTS {
-        r.asm.diag.error(at, &mut |t| {
-            uwrite!(
-                t,
-                "'{}' has {} words: expected a program and at most {} arguments",
-                keyword,
-                count,
-                MAX_ARGUMENTS - 1
-            )
-        });
-        return Err(Reported);
-    }
-    if words.contains(|c: char| c.is_control() && c != '\t') {
-        return Err(r.refuse(at, "a control character in a command: expected printable text"));
-    }
-    r.asm.intern(at, words)
-}
-
-pub(super) fn notify(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.target().values.hooks.any = command(r, w, "notify")?;
-    Ok(())
-}
-
-pub(super) fn notify_master(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.target().values.hooks.master = command(r, w, "notify-master")?;
-    Ok(())
-}
-
-pub(super) fn notify_backup(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.target().values.hooks.backup = command(r, w, "notify-backup")?;
-    Ok(())
-}
-
-pub(super) fn notify_fault(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.target().values.hooks.fault = command(r, w, "notify-fault")?;
-    Ok(())
-}
-
-pub(super) fn notify_stop(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    r.target().values.hooks.stop = command(r, w, "notify-stop")?;
     Ok(())
 }

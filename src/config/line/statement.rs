@@ -1,9 +1,13 @@
 //! Statements of the whole file, and those that open a scope.
 
+use ufmt::uwrite;
+
 use super::keyword::{DEFAULTS, Done, INSTANCE, Reader, skip_value};
 use super::lex::Words;
 use super::value::Expected;
-use crate::config::model::{LogLevel, MAX_NAME};
+use crate::config::assemble::Reported;
+use crate::config::diagnostics::Excerpt;
+use crate::config::model::{LogLevel, MAX_NAME, StrId};
 use crate::vrrp::timing::Micros;
 
 /// The levels in the order of [`LEVELS`].
@@ -12,6 +16,12 @@ pub(super) static LEVELS: [LogLevel; 4] = [LogLevel::Error, LogLevel::Warn, LogL
 
 /// The longest wait that any property takes.
 pub(super) const DAY: Micros = Micros::from_secs(24 * 60 * 60);
+/// The least that a command is given.
+pub(super) const SECOND: Micros = Micros::from_secs(1);
+/// The longest path.
+const MAX_PATH: usize = 255;
+/// The hotplug types together, with a blank between each two.
+const MAX_HOTPLUG: usize = 128;
 
 pub(super) fn router_id(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.asm.config.router_id = r.name(w, "router-id", "the name of this router", MAX_NAME)?;
@@ -35,6 +45,9 @@ pub(super) fn strict(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 }
 
 pub(super) fn script_user(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    if let Some(commands) = &mut r.asm.commands {
+        commands.script_user = w.pos();
+    }
     r.asm.config.script_user = r.name(w, "script-user", "USER or USER:GROUP", MAX_NAME)?;
     Ok(())
 }
@@ -48,6 +61,67 @@ pub(super) fn startup_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.asm.config.startup_delay =
         r.duration(w, "startup-delay", Micros::ZERO, DAY, "a duration from 0s to 1440m, such as 10s")?;
     Ok(())
+}
+
+pub(super) fn max_children(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.config.max_children = r.number(w, "max-children", 1, 32)? as u8;
+    Ok(())
+}
+
+pub(super) fn notify_timeout(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.config.notify_timeout =
+        r.duration(w, "notify-timeout", SECOND, DAY, "a duration from 1s to 1440m, such as 60s")?;
+    Ok(())
+}
+
+pub(super) fn notify_fifo(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.config.notify_fifo = r.path(w, "notify-fifo")?;
+    Ok(())
+}
+
+pub(super) fn hotplug(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    const EXPECTED: Expected<'_> = Expected::Text("'off' or hotplug types, such as 'keepalived'");
+    let at = w.pos();
+    if w.peek() == Some("off") {
+        w.skip();
+        return Ok(());
+    }
+    let mut types: heapless::String<MAX_HOTPLUG> = heapless::String::new();
+    if w.peek().is_none() {
+        return Err(r.need(w, "hotplug", EXPECTED));
+    }
+    while let Some(word) = w.peek() {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if word.is_empty() || !word.bytes().all(plain) || matches!(word, "." | ".." | "off") {
+            return Err(r.need(w, "hotplug", EXPECTED));
+        }
+        if types.split(' ').any(|other| other == word) {
+            r.asm.diag.error(w.pos(), &mut |t| uwrite!(t, "'hotplug' names '{}' twice", Excerpt(word)));
+            return Err(Reported);
+        }
+        let blank = if types.is_empty() { "" } else { " " };
+        if types.push_str(blank).and_then(|()| types.push_str(word)).is_err() {
+            r.asm.diag.error(w.pos(), &mut |t| {
+                uwrite!(t, "the types of 'hotplug' are too long: expected at most {} bytes", MAX_HOTPLUG)
+            });
+            return Err(Reported);
+        }
+        w.skip();
+    }
+    r.asm.config.hotplug = r.asm.intern(at, &types)?;
+    Ok(())
+}
+
+impl Reader<'_> {
+    /// A path from the root.
+    pub(super) fn path(&mut self, w: &mut Words<'_>, keyword: &str) -> Result<StrId, Reported> {
+        let at = w.pos();
+        if w.peek().is_some_and(|word| !word.starts_with('/')) {
+            return Err(self.need(w, keyword, Expected::Text("a path that begins with '/'")));
+        }
+        let path = self.plain(w, keyword, "a path that begins with '/'", MAX_PATH)?;
+        self.asm.intern(at, path)
+    }
 }
 
 pub(super) fn defaults(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {

@@ -16,7 +16,7 @@ use crate::vrrp::timing::Micros;
 #[derive(Clone, Copy)]
 pub(super) enum Expected<'a> {
     Text(&'a str),
-    Number(u16, u16),
+    Number(u32, u32),
     OneOf(&'a [&'a str]),
 }
 
@@ -41,7 +41,7 @@ impl uDisplay for Expected<'_> {
 }
 
 /// A whole number, digits only.
-fn digits(s: &str) -> Option<u64> {
+pub(super) fn digits(s: &str) -> Option<u64> {
     if s.is_empty() || !s.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -94,11 +94,11 @@ impl Reader<'_> {
     }
 
     /// A number from `low` to `high`.
-    pub(super) fn number(&mut self, w: &mut Words<'_>, keyword: &str, low: u16, high: u16) -> Result<u16, Reported> {
+    pub(super) fn number(&mut self, w: &mut Words<'_>, keyword: &str, low: u32, high: u32) -> Result<u32, Reported> {
         match w.peek().and_then(digits) {
             Some(n) if (low as u64..=high as u64).contains(&n) => {
                 w.skip();
-                Ok(n as u16)
+                Ok(n as u32)
             }
             _ => Err(self.need(w, keyword, Expected::Number(low, high))),
         }
@@ -106,7 +106,7 @@ impl Reader<'_> {
 
     /// A number that fits a byte.
     pub(super) fn byte(&mut self, w: &mut Words<'_>, keyword: &str, low: u8) -> Result<u8, Reported> {
-        self.number(w, keyword, low as u16, 255).map(|n| n as u8)
+        self.number(w, keyword, low as u32, 255).map(|n| n as u8)
     }
 
     /// Which of `words` is next.
@@ -245,7 +245,7 @@ impl Reader<'_> {
         &mut self,
         w: &mut Words<'_>,
         options: &'static [&'static str],
-        seen: &mut u8,
+        seen: &mut u16,
     ) -> Result<Option<usize>, Reported> {
         self.options = options;
         let Some(i) = options.iter().position(|o| w.peek() == Some(o) && !w.quoted()) else { return Ok(None) };

@@ -6,7 +6,7 @@ use std::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::model::{MAX_ADDRESSES, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS};
+use crate::config::model::{MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS};
 
 /// `n` times the same byte, a million if asked, without holding them.
 struct Repeat(u8, usize);
@@ -60,11 +60,20 @@ fn a_line_of_words_as_short_as_can_be() {
 #[test]
 fn bounded_memory() {
     let lines = size_of::<Lines<'_>>();
-    assert!(lines < 2 * 1024 + MAX_INSTANCES * 8 + MAX_ADDRESSES * 8 + (MAX_PEERS + MAX_TRACKS) * 8, "{lines}");
+    let places = 2 * MAX_INSTANCES + MAX_ADDRESSES + MAX_PEERS + MAX_CHECKS + MAX_GROUPS;
+    assert!(lines < 5 * 512 + places * 8 + MAX_TRACKS * 12, "{lines}");
     assert!(size_of::<Diagnostics>() < 12 * 1024, "{}", size_of::<Diagnostics>());
     let config = size_of::<Config>();
     assert!(
-        config < 256 + MAX_STRINGS + MAX_INSTANCES * 256 + MAX_ADDRESSES * 48 + MAX_PEERS * 24 + MAX_TRACKS * 8,
+        config
+            < 256
+                + MAX_STRINGS
+                + MAX_INSTANCES * 256
+                + MAX_ADDRESSES * 48
+                + MAX_PEERS * 24
+                + MAX_TRACKS * 8
+                + MAX_CHECKS * 96
+                + MAX_GROUPS * 48,
         "{config}"
     );
 }
@@ -99,7 +108,10 @@ proptest! {
             "255", "advert", "10ms", "preempt", "off", "after", "start", "master", "address", "10.0.0.1/8", "fe80::1",
             "dev", "scope", "link", "label", "excluded", "unicast", "peer", "10.0.0.2", "source", "group4", "224.0.0.9",
             "group6", "ff02::9", "auth", "pass", "\"", "\\", "#", "garp", "delay", "repeat", "refresh", "checksum", "pseudo",
-            "defaults", "router-id", "log", "strict", "track", "check", "\0", "é",
+            "defaults", "router-id", "log", "strict", "track", "check", "\0", "é", "group", "weights", "notify", "weight",
+            "reverse", "script", "process", "file", "/x", "interface", "route", "default", "via", "ping", "tcp", "http",
+            "http://10.0.0.1/", "dns", "every", "timeout", "fall", "rise", "initial", "up", "min", "max", "from", "type",
+            "track-interface", "hotplug", "startup", "max-children", "notify-fifo",
         ]).prop_map(|s| format!("{s} ")),
         "[a-z]{1,6} ?",
     ], 0..200)) {

@@ -77,7 +77,7 @@ fn scripts_that_hang_fork_and_flood_delay_no_advert_for_a_minute() {
     assert_eq!((one.threads(), two.threads()), (1, 1));
 
     for (daemon, node) in [(&mut one, &a), (&mut two, &b)] {
-        assert!(node.ns().pids().len() > CHECKS / 2, "the scripts run in their router's namespace");
+        wait_until("scripts run in their router's namespace", SOON, || node.ns().pids().len() > CHECKS / 2);
         daemon.terminate();
         assert!(daemon.process.wait_exit(Duration::from_secs(30)).success(), "{}", daemon.process.log());
         wait_until("none of the scripts is left", SOON, || node.ns().pids().is_empty());

@@ -43,7 +43,7 @@ struct Case {
 fn cases(server: Ipv4Addr, file: &Path) -> Vec<Case> {
     let case = |kind, built_in: String, script: String| Case { kind, built_in, script };
     vec![
-        case("process", format!("process {PROCESS}"), format!("exec busybox pgrep -x {PROCESS} >/dev/null")),
+        case("process", format!("process {PROCESS}"), format!("exec busybox pidof {PROCESS} >/dev/null")),
         case(
             "tcp",
             format!("tcp {server} {TCP_PORT}"),

@@ -5,9 +5,13 @@ fail() {
     exit 1
 }
 
-# have COMMAND: whether it is on the path or in an sbin directory.
+# have COMMAND: whether it is on the path, in an sbin directory or where Debian keeps a server's own.
 have() {
-    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || [ -x "/usr/lib/frr/$1" ]
+    command -v "$1" >/dev/null 2>&1 && return
+    for dir in /usr/sbin /sbin /usr/lib/frr /usr/lib/postgresql/*/bin; do
+        [ ! -x "$dir/$1" ] || return 0
+    done
+    return 1
 }
 
 need_root() {
@@ -19,7 +23,8 @@ need_cargo() {
 }
 
 # need COMMAND=PACKAGE …: installs the packages whose command is missing. A policy-rc.d keeps the
-# packages from starting system services, where there is none already.
+# packages from starting system services, where there is none already, and PostgreSQL's first
+# installation makes no database of its own.
 need() {
     missing=
     for pair in "$@"; do
@@ -35,11 +40,21 @@ need() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
+    clusters=/etc/postgresql-common/createcluster.conf
+    if [ -e "$clusters" ]; then
+        clusters=
+    else
+        mkdir -p "${clusters%/*}"
+        echo "create_main_cluster = false" >"$clusters"
+    fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >/dev/null 2>&1 || true
     # shellcheck disable=SC2086
     apt-get install -y -qq --no-install-recommends $missing >/dev/null && installed=yes || installed=
     [ -z "$policy" ] || rm -f "$policy"
+    # The file as the package has it, or none where it is not there.
+    [ -z "$clusters" ] || cp /usr/share/postgresql-common/createcluster.conf "$clusters" 2>/dev/null ||
+        { rm -f "$clusters" && rmdir "${clusters%/*}" 2>/dev/null; } || true
     [ -n "$installed" ] || fail "apt-get could not install:$missing"
 }
 

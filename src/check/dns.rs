@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use ufmt::uwrite;
 
-use super::{Outcome, because, failed, random, reason};
+use super::{Look, Outcome, Seen, because, failed, random, reason};
 use crate::config::model::RecordType;
 use crate::sys::context::Context;
 use crate::vrrp::timing::Instant;
@@ -140,6 +140,22 @@ pub async fn dns(context: &Context, server: SocketAddr, query: &Query, deadline:
     match context.by(deadline, ask(context, server, query)).await {
         Ok(outcome) => outcome,
         Err(e) => Err(failed(&e)),
+    }
+}
+
+/// [`dns`] as a check.
+pub struct Dns<'a> {
+    /// What it waits with.
+    pub context: &'a Context,
+    /// Whom it asks.
+    pub server: SocketAddr,
+    /// What it asks.
+    pub query: Query,
+}
+
+impl Look for Dns<'_> {
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        dns(self.context, self.server, &self.query, deadline).await.into()
     }
 }
 

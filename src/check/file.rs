@@ -15,8 +15,9 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use ufmt::uwrite;
 
-use super::{Reason, because, reason};
+use super::{Look, Reason, Seen, because, reason};
 use crate::sys::context::{Context, Watched};
+use crate::vrrp::timing::Instant;
 
 /// The largest absolute value.
 pub const MAX: i16 = 254;
@@ -218,6 +219,37 @@ fn split(path: &str) -> (&str, &str) {
         Some(("", name)) => ("/", name),
         Some((directory, name)) => (directory, name),
         None => (".", path),
+    }
+}
+
+/// The number in a file as a check.
+pub struct File<'a> {
+    path: &'a str,
+    watch: io::Result<FileWatch<'a, 'a>>,
+}
+
+impl<'a> File<'a> {
+    /// Not every file system tells of changes, and there may be no watch left to have.
+    pub fn new(context: &'a Context, path: &'a str) -> File<'a> {
+        let watch = FileWatch::new(context).and_then(|mut watch| watch.add(path).map(|_| watch));
+        File { path, watch }
+    }
+}
+
+impl Look for File<'_> {
+    async fn look(&mut self, _deadline: Instant) -> Seen {
+        read(self.path).number().map_or_else(Seen::NoNumber, Seen::Number)
+    }
+
+    fn is_told(&self) -> bool {
+        self.watch.is_ok()
+    }
+
+    async fn change(&mut self) -> io::Result<()> {
+        match &mut self.watch {
+            Ok(watch) => watch.next_change().await.map(|_| ()),
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use ufmt::uwrite;
 
-use super::{Outcome, Reason, because, failed, reason, tcp};
+use super::{Look, Outcome, Reason, Seen, because, failed, reason, tcp};
 use crate::sys::context::Context;
 use crate::vrrp::timing::Instant;
 
@@ -114,6 +114,22 @@ pub async fn http(context: &Context, url: &Url<'_>, expect: &Expect<'_>, deadlin
     match context.by(deadline, get(context, url, expect)).await {
         Ok(outcome) => outcome,
         Err(e) => Err(failed(&e)),
+    }
+}
+
+/// [`http`] as a check.
+pub struct Http<'a> {
+    /// What it waits with.
+    pub context: &'a Context,
+    /// What it asks for.
+    pub url: Url<'a>,
+    /// What is up.
+    pub expect: Expect<'a>,
+}
+
+impl Look for Http<'_> {
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        http(self.context, &self.url, &self.expect, deadline).await.into()
     }
 }
 

@@ -1,16 +1,19 @@
 //! Checks: what the router's priority can hang on.
 //!
-//! Each kind is one file, an `async fn` over [`Context`](crate::sys::context::Context) that needs no
-//! thread, and but for [`script`] no fork. It knows nothing of intervals, rise and fall: it answers once.
+//! Each kind is one file, and one [`Look`]. It needs no thread, and but for [`script`] no fork. It
+//! knows nothing of intervals, rise and fall: it answers once.
 //!
 //! - [`ping`], [`tcp`], [`http`], [`dns`]: does something answer on the network?
-//! - [`process`], [`mod@file`], [`route`]: what does this machine say of itself?
+//! - [`process`], [`mod@file`], [`interface`], [`route`]: what does this machine say of itself?
+//! - [`process_watch`]: tells when [`process`] is to look again.
 
 pub mod dns;
 pub mod file;
 pub mod http;
+pub mod interface;
 pub mod ping;
 pub mod process;
+pub mod process_watch;
 pub mod route;
 pub mod script;
 pub mod tcp;
@@ -24,12 +27,67 @@ use std::os::fd::AsFd;
 use ufmt::{uWrite, uwrite};
 
 use crate::text::{self, Text, Written};
+use crate::vrrp::timing::Instant;
 
 /// Why a check failed, in words for status.
 pub type Reason = heapless::String<128>;
 
 /// What one run of a check says.
 pub type Outcome = Result<(), Reason>;
+
+/// What one look came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It works.
+    Up,
+    /// It does not.
+    Down(Reason),
+    /// The number in a file.
+    Number(i16),
+    /// There is none.
+    NoNumber(Reason),
+}
+
+impl From<Outcome> for Seen {
+    fn from(outcome: Outcome) -> Seen {
+        outcome.map_or_else(Seen::Down, |()| Seen::Up)
+    }
+}
+
+/// A kind of check. Whoever has one calls [`ready`](Self::ready), [`look`](Self::look) and
+/// [`settle`](Self::settle) in turn, and looks again at the check's interval, or sooner if
+/// [`change`](Self::change) says so.
+#[allow(async_fn_in_trait)] // One thread: no future is sent to another.
+pub trait Look {
+    /// Waits until it may look.
+    async fn ready(&mut self) {}
+
+    /// Looks, until `deadline` at the latest.
+    async fn look(&mut self, deadline: Instant) -> Seen;
+
+    /// Waits until what it left behind is gone.
+    async fn settle(&mut self) {}
+
+    /// Whether the kernel tells of changes.
+    fn is_told(&self) -> bool {
+        false
+    }
+
+    /// Waits until the kernel tells that something may have changed. It may be given up. Behind an error
+    /// the kernel tells no more.
+    async fn change(&mut self) -> io::Result<()> {
+        std::future::pending().await
+    }
+}
+
+/// A check that cannot even be tried.
+pub struct Impossible(pub Reason);
+
+impl Look for Impossible {
+    async fn look(&mut self, _deadline: Instant) -> Seen {
+        Seen::Down(self.0.clone())
+    }
+}
 
 /// Where a probe leaves from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +103,8 @@ fn reason(render: &mut dyn FnMut(&mut Text<'_>) -> Written) -> Reason {
     text::cut_to(render)
 }
 
-/// A reason that is a fixed text.
-fn because(words: &str) -> Reason {
+/// A reason that is a text, cut to what there is room for.
+pub fn because(words: &str) -> Reason {
     reason(&mut |t| t.write_str(words))
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-use super::{Outcome, Source, failed, leave_from, random, toward};
+use super::{Look, Outcome, Seen, Source, failed, leave_from, random, toward};
 use crate::sys::context::Context;
 use crate::sys::echo;
 use crate::vrrp::timing::Instant;
@@ -27,6 +27,22 @@ const LENGTH: usize = 24;
 /// Sends one echo request to `target` and awaits its reply until `deadline`.
 pub async fn ping(context: &Context, target: IpAddr, from: Option<Source<'_>>, deadline: Instant) -> Outcome {
     context.by(deadline, probe(context, target, from)).await.map_err(|e| failed(&e))
+}
+
+/// [`ping`] as a check.
+pub struct Ping<'a> {
+    /// What it waits with.
+    pub context: &'a Context,
+    /// Whom it asks.
+    pub target: IpAddr,
+    /// Where it leaves from.
+    pub from: Option<Source<'a>>,
+}
+
+impl Look for Ping<'_> {
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        ping(self.context, self.target, self.from, deadline).await.into()
+    }
 }
 
 async fn probe(context: &Context, target: IpAddr, from: Option<Source<'_>>) -> io::Result<()> {

@@ -3,13 +3,17 @@
 //! The scan of /proc is the cost, so that one pass serves any number of matchers. A command name is
 //! the kernel's (`/proc/PID/comm`, at most 15 bytes); zombies do not count, threads neither.
 
+use std::io;
 use std::mem::MaybeUninit;
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir};
 use std::os::fd::OwnedFd;
 use ufmt::uwrite;
 
-use super::{Outcome, reason};
+use super::process_watch::{ProcessWatch, why_not};
+use super::{Look, Outcome, Seen, reason};
+use crate::sys::context::Context;
+use crate::vrrp::timing::{Instant, Micros};
 
 /// Bytes of a command name: TASK_COMM_LEN without its NUL.
 const COMM: usize = 15;
@@ -148,6 +152,64 @@ fn state(stat: &[u8]) -> Option<u8> {
     match stat.get(end + 1..)? {
         [b' ', state, ..] => Some(*state),
         _ => None,
+    }
+}
+
+/// The processes of a name as a check.
+pub struct Process<'a> {
+    context: &'a Context,
+    matcher: Matcher<'a>,
+    /// How long a change must last.
+    delay: Micros,
+    /// What it found last.
+    up: Option<bool>,
+    watch: Option<ProcessWatch<'a>>,
+}
+
+impl<'a> Process<'a> {
+    /// With `connector` the kernel is asked to tell of changes; why it does not is the second of what is returned.
+    pub fn new(
+        context: &'a Context,
+        matcher: Matcher<'a>,
+        delay: Micros,
+        connector: bool,
+    ) -> (Process<'a>, Option<&'static str>) {
+        let (watch, why) = match connector.then(|| ProcessWatch::new(context)) {
+            Some(Ok(watch)) => (Some(watch), None),
+            Some(Err(e)) => (None, Some(why_not(&e))),
+            None => (None, None),
+        };
+        (Process { context, matcher, delay, up: None, watch }, why)
+    }
+
+    async fn find(&self) -> Outcome {
+        let mut counts = [0];
+        count(&[self.matcher], &mut counts).await?;
+        self.matcher.judge(counts[0])
+    }
+}
+
+impl Look for Process<'_> {
+    async fn look(&mut self, _deadline: Instant) -> Seen {
+        let mut found = self.find().await;
+        if self.delay > Micros::ZERO && self.up.is_some_and(|up| up != found.is_ok()) {
+            // A restart of the program is no failure: what lasts is.
+            let _ = self.context.sleep(self.delay).await;
+            found = self.find().await;
+        }
+        self.up = Some(found.is_ok());
+        found.into()
+    }
+
+    fn is_told(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    async fn change(&mut self) -> io::Result<()> {
+        match &mut self.watch {
+            Some(watch) => watch.next_change().await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -7,10 +7,11 @@
 
 use std::io;
 
-use super::{Outcome, because, failed};
+use super::{Look, Outcome, Seen, because, failed};
 use crate::sys::context::{Context, Watched};
 pub use crate::sys::netlink::route::{MAIN, RouteSpec};
 use crate::sys::netlink::route::{RouteMonitor, Search, Step};
+use crate::vrrp::timing::Instant;
 
 /// How often a search is begun anew that changes interrupted.
 const TRIES: usize = 4;
@@ -64,6 +65,36 @@ impl<'c> RouteWatch<'c> {
                 Some(false) => smol::future::yield_now().await,
                 None => self.monitor.readable().await?,
             }
+        }
+    }
+}
+
+/// [`route`](fn@route) as a check.
+pub struct Route<'a> {
+    spec: RouteSpec,
+    watch: io::Result<RouteWatch<'a>>,
+}
+
+impl<'a> Route<'a> {
+    /// Where the kernel cannot tell of changes, it looks all the same.
+    pub fn new(context: &'a Context, spec: RouteSpec) -> Route<'a> {
+        Route { spec, watch: RouteWatch::new(context) }
+    }
+}
+
+impl Look for Route<'_> {
+    async fn look(&mut self, _deadline: Instant) -> Seen {
+        route(&self.spec).await.into()
+    }
+
+    fn is_told(&self) -> bool {
+        self.watch.is_ok()
+    }
+
+    async fn change(&mut self) -> io::Result<()> {
+        match &mut self.watch {
+            Ok(watch) => watch.next_change(&[self.spec]).await,
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -8,13 +8,18 @@
 //! Of its error output the last line is kept. What is more is discarded, and a script that writes
 //! without end is read slowly: it waits for us, not we for it.
 
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::task::{Poll, Waker};
 
+use heapless::Deque;
 use rustix::process::Signal;
 
-use super::{Outcome, Reason};
+use super::{Look, Outcome, Reason, Seen};
 use crate::command::{Command, Kind, failed, reason, verdict};
+use crate::config::model::MAX_CHECKS;
 use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::{Child, Children};
@@ -136,6 +141,78 @@ impl<'a> Script<'a> {
                 self.context.sleep(DELAY).await?;
             }
         }
+    }
+}
+
+/// Permits to run: no more scripts than these at once. Who waits is served in order.
+pub struct Permits {
+    left: Cell<usize>,
+    waiting: RefCell<Deque<Waker, MAX_CHECKS>>,
+}
+
+impl Permits {
+    /// For `n` scripts.
+    pub fn new(n: usize) -> Permits {
+        Permits { left: Cell::new(n), waiting: RefCell::new(Deque::new()) }
+    }
+
+    async fn take(&self) -> Permit<'_> {
+        poll_fn(|cx| {
+            if self.left.get() > 0 {
+                self.left.set(self.left.get() - 1);
+                return Poll::Ready(());
+            }
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
+                // There is a place for every check.
+                let _ = waiting.push_back(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+        Permit(self)
+    }
+}
+
+/// Gives the permit back when dropped.
+struct Permit<'a>(&'a Permits);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.left.set(self.0.left.get() + 1);
+        if let Some(next) = self.0.waiting.borrow_mut().pop_front() {
+            next.wake();
+        }
+    }
+}
+
+/// A script as a check. It keeps its permit until the script has ended, or is taken to be stuck.
+pub struct Run<'a> {
+    script: Script<'a>,
+    command: Command<'a>,
+    permits: &'a Permits,
+    permit: Option<Permit<'a>>,
+}
+
+impl<'a> Run<'a> {
+    /// Runs `command` at each look.
+    pub fn new(context: &'a Context, children: &'a Children, permits: &'a Permits, command: Command<'a>) -> Run<'a> {
+        Run { script: Script::new(context, children), command, permits, permit: None }
+    }
+}
+
+impl Look for Run<'_> {
+    async fn ready(&mut self) {
+        self.permit = Some(self.permits.take().await);
+    }
+
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        self.script.run(&self.command, deadline.since(clock::now())).await.into()
+    }
+
+    async fn settle(&mut self) {
+        self.script.settle().await;
+        self.permit = None;
     }
 }
 

@@ -7,13 +7,29 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::{Outcome, Source, failed, leave_from, toward};
+use super::{Look, Outcome, Seen, Source, failed, leave_from, toward};
 use crate::sys::context::{Context, Watched};
 use crate::vrrp::timing::Instant;
 
 /// Connects to `to`, and closes at once.
 pub async fn tcp(context: &Context, to: SocketAddr, from: Option<Source<'_>>, deadline: Instant) -> Outcome {
     context.by(deadline, connect(context, to.ip(), to.port(), from)).await.map(drop).map_err(|e| failed(&e))
+}
+
+/// [`tcp`] as a check.
+pub struct Tcp<'a> {
+    /// What it waits with.
+    pub context: &'a Context,
+    /// Whom it asks.
+    pub target: SocketAddr,
+    /// Where it leaves from.
+    pub from: Option<Source<'a>>,
+}
+
+impl Look for Tcp<'_> {
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        tcp(self.context, self.target, self.from, deadline).await.into()
+    }
 }
 
 /// A connected socket.

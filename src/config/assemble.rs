@@ -243,7 +243,7 @@ impl<'a> Assembler<'a> {
         if draft.given(Part::Timeout).is_none() {
             draft.check.timeout = draft.check.every;
         }
-        self.settle_check(&mut draft);
+        self.settle_check(&draft);
         if self.config.checks.push(draft.check).is_ok() {
             let _ = self.check_at.push(draft.at);
             return;

@@ -4,40 +4,35 @@
 //! interval, so that many of one interval are spread over it. What falls into a look that is still
 //! under way is left out. A reload ends all these tasks and begins them anew.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
-use heapless::Deque;
 use smol::{LocalExecutor, Task};
-use ufmt::uWrite;
 
 use super::{Core, hooks};
-use crate::check::script::Script;
-use crate::check::{self, Outcome, Reason, Source};
+use crate::check::dns::{Dns, Query};
+use crate::check::file::File;
+use crate::check::http::{Expect, Http, Url};
+use crate::check::interface::Interface;
+use crate::check::ping::Ping;
+use crate::check::process::{Matcher, Process};
+use crate::check::route::{Route, RouteSpec};
+use crate::check::script::{Permits, Run};
+use crate::check::tcp::Tcp;
+use crate::check::{Impossible, Look, Reason, Seen, Source, because};
 use crate::command::Command;
-use crate::config::model::{Check, CheckKind, Config, MAX_CHECKS, Origin};
+use crate::config::model::{Check, CheckKind, Config, Origin, StrId};
 use crate::router::Event;
 use crate::router::event::{CheckId, CheckResult};
 use crate::sys::clock;
 use crate::sys::context::Context;
-use crate::sys::process::{Children, User};
-use crate::text;
+use crate::sys::process::Children;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// After a change that the kernel tells, the next look is no sooner than this: who writes a file a
 /// thousand times a second must not keep us busy.
 const CALM: Micros = Micros::from_millis(50);
-
-/// Why an `interface` check fails.
-pub(super) const NO_INTERFACE: &str = "no such interface, or it is down";
-
-/// `words`, cut to what there is room for.
-pub(super) fn reason(words: &str) -> Reason {
-    text::cut_to(&mut |t| t.write_str(words))
-}
 
 /// What the runs of one check came to, for status and the log.
 #[derive(Clone, Debug, Default)]
@@ -50,47 +45,6 @@ pub(super) struct Runs {
     pub(super) last: Option<Micros>,
     /// Why the last one failed; empty if it did not.
     pub(super) error: Reason,
-}
-
-/// Permits for scripts: no more of them run at once. Who waits is served in order.
-pub(super) struct Permits {
-    left: Cell<usize>,
-    waiting: RefCell<Deque<Waker, MAX_CHECKS>>,
-}
-
-impl Permits {
-    fn new(n: usize) -> Permits {
-        Permits { left: Cell::new(n), waiting: RefCell::new(Deque::new()) }
-    }
-
-    async fn take(&self) -> Permit<'_> {
-        poll_fn(|cx| {
-            if self.left.get() > 0 {
-                self.left.set(self.left.get() - 1);
-                return Poll::Ready(());
-            }
-            let mut waiting = self.waiting.borrow_mut();
-            if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
-                // There is a place for every check.
-                let _ = waiting.push_back(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
-        Permit(self)
-    }
-}
-
-/// Gives the permit back when dropped.
-struct Permit<'a>(&'a Permits);
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.left.set(self.0.left.get() + 1);
-        if let Some(next) = self.0.waiting.borrow_mut().pop_front() {
-            next.wake();
-        }
-    }
 }
 
 /// The tasks of all checks.
@@ -123,8 +77,8 @@ impl Tasks {
             (config.checks.len(), Rc::new(Permits::new(config.max_children as usize)))
         };
         for c in 0..n {
-            let teller = Teller { core: core.clone(), check: c, generation };
-            self.tasks.push(executor.spawn(run(context, children, permits.clone(), teller, n)));
+            let task = Checking { context, core: core.clone(), check: c, generation };
+            self.tasks.push(executor.spawn(run(task, children, permits.clone(), n)));
         }
     }
 
@@ -134,14 +88,19 @@ impl Tasks {
     }
 }
 
-/// Tells the router what a look came to.
-struct Teller {
+/// One check of one configuration.
+struct Checking<'a> {
+    context: &'a Context,
     core: Rc<RefCell<Core>>,
     check: usize,
     generation: u32,
 }
 
-impl Teller {
+impl Checking<'_> {
+    fn id(&self) -> CheckId {
+        CheckId(self.check as u8)
+    }
+
     /// `None` once another configuration is in place.
     fn config<T>(&self, f: impl FnOnce(&Config, &Check) -> T) -> Option<T> {
         let core = self.core.borrow();
@@ -150,26 +109,65 @@ impl Teller {
         Some(f(config, check))
     }
 
-    fn outcome(&self, outcome: Outcome, since: Instant) {
-        match outcome {
-            Ok(()) => self.tell(CheckResult::Up, Reason::new(), since),
-            Err(why) => self.tell(CheckResult::Down, why, since),
-        }
+    /// A string of the configuration, which the task outlives.
+    fn words(&self, id: StrId) -> String {
+        self.config(|config, _| config.str(id).to_owned()).unwrap_or_default()
     }
 
-    fn tell(&self, result: CheckResult, error: Reason, since: Instant) {
+    fn origin(&self, from: Origin) -> String {
+        if let Origin::Interface(name) = from { self.words(name) } else { String::new() }
+    }
+
+    /// Tells the router what a look that began at `since` came to.
+    fn tell(&self, seen: Seen, since: Instant) {
         let core = &mut *self.core.borrow_mut();
         if core.generation != self.generation {
             return;
         }
+        let (result, error) = match seen {
+            Seen::Up => (CheckResult::Up, None),
+            Seen::Number(n) => (CheckResult::Value(n), None),
+            Seen::Down(why) => (CheckResult::Down, Some(why)),
+            Seen::NoNumber(why) => (CheckResult::Broken, Some(why)),
+        };
         let now = clock::now();
         if let Some(runs) = core.runs.get_mut(self.check) {
-            let failed = matches!(result, CheckResult::Down | CheckResult::Broken);
             runs.count = runs.count.saturating_add(1);
-            runs.fails = if failed { runs.fails.saturating_add(1) } else { 0 };
-            (runs.last, runs.error) = (Some(now.since(since)), error);
+            runs.fails = if error.is_some() { runs.fails.saturating_add(1) } else { 0 };
+            (runs.last, runs.error) = (Some(now.since(since)), error.unwrap_or_default());
         }
-        core.handle(Event::Check { check: CheckId(self.check as u8), result }, now);
+        core.handle(Event::Check { check: self.id(), result }, now);
+    }
+
+    /// Looks once.
+    async fn once(&self, look: &mut impl Look, timeout: Micros) -> Instant {
+        look.ready().await;
+        let since = clock::now();
+        let seen = look.look(since + timeout).await;
+        self.tell(seen, since);
+        look.settle().await;
+        since
+    }
+
+    /// Looks again and again.
+    async fn keep(&self, mut look: impl Look, check: &Check, mut rhythm: Rhythm) {
+        let mut told = true;
+        loop {
+            let since = self.once(&mut look, check.timeout).await;
+            if !(told && look.is_told()) {
+                rhythm.wait(self.context).await;
+                continue;
+            }
+            let change = async {
+                sleep_until(self.context, since + CALM).await;
+                look.change().await
+            };
+            let time = async {
+                rhythm.wait(self.context).await;
+                Ok(())
+            };
+            told = smol::future::or(change, time).await.is_ok();
+        }
     }
 }
 
@@ -206,234 +204,83 @@ async fn sleep_until(context: &Context, at: Instant) {
 }
 
 /// A check, for as long as its configuration stands.
-async fn run(context: &Context, children: &Children, permits: Rc<Permits>, teller: Teller, n: usize) {
-    let Some(check) = teller.config(|_, check| *check) else { return };
-    let rhythm = Rhythm::new(check.every, teller.check, n);
+async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: usize) {
+    let Some(check) = task.config(|_, check| *check) else { return };
+    let context = task.context;
+    let rhythm = Rhythm::new(check.every, task.check, n);
     match check.kind {
-        CheckKind::Script { .. } => scripts(context, children, &permits, &teller, &check, rhythm).await,
-        CheckKind::Process { .. } => processes(context, &teller, &check, rhythm).await,
-        CheckKind::File { .. } => file(context, &teller, rhythm).await,
-        CheckKind::Interface { .. } => interface(context, &teller, &check, rhythm).await,
-        CheckKind::Route { .. } => route(context, &teller, rhythm).await,
-        CheckKind::Ping { .. } | CheckKind::Tcp { .. } | CheckKind::Http { .. } | CheckKind::Dns { .. } => {
-            probes(context, &teller, &check, rhythm).await;
-        }
-    }
-}
-
-async fn scripts(
-    context: &Context,
-    children: &Children,
-    permits: &Permits,
-    teller: &Teller,
-    check: &Check,
-    mut rhythm: Rhythm,
-) {
-    let Some((line, user, secure)) = teller.config(|config, _| {
-        let CheckKind::Script { command, user } = check.kind else { return (String::new(), Ok(None), true) };
-        (config.str(command).to_owned(), hooks::user_of_check(config, user), config.script_security)
-    }) else {
-        return;
-    };
-    let mut script = Script::new(context, children);
-    loop {
-        {
-            let _permit = permits.take().await;
-            let since = clock::now();
-            let outcome = match &user {
-                Ok(user) => {
-                    let user: Option<&User> = user.as_ref();
-                    let command = Command { line: &line, extra: &[], env: &[], user, secure };
-                    script.run(&command, check.timeout).await
+        CheckKind::Script { command, user } => {
+            let found = task.config(|config, _| (hooks::user_of_check(config, user), config.script_security));
+            let line = task.words(command);
+            match found {
+                Some((Ok(user), secure)) => {
+                    let command = Command { line: &line, extra: &[], env: &[], user: user.as_ref(), secure };
+                    task.keep(Run::new(context, children, &permits, command), &check, rhythm).await;
                 }
-                Err(why) => Err(reason(why)),
-            };
-            teller.outcome(outcome, since);
-            script.settle().await;
+                Some((Err(why), _)) => task.keep(Impossible(because(&why)), &check, rhythm).await,
+                None => {}
+            }
         }
-        rhythm.wait(context).await;
-    }
-}
-
-/// Probes of the network: one task, one socket at a time.
-async fn probes(context: &Context, teller: &Teller, check: &Check, mut rhythm: Rhythm) {
-    let Some(words) = teller.config(|config, _| Words::of(config, &check.kind)) else { return };
-    loop {
-        let since = clock::now();
-        teller.outcome(probe(context, &check.kind, &words, since + check.timeout).await, since);
-        rhythm.wait(context).await;
-    }
-}
-
-/// The words of a probe, which outlive the configuration that they are from.
-struct Words {
-    /// The interface that it leaves by, or the name that it asks for, or the URL.
-    main: String,
-    /// The text expected in the answer.
-    contains: String,
-}
-
-impl Words {
-    fn of(config: &Config, kind: &CheckKind) -> Words {
-        let (main, contains) = match *kind {
-            CheckKind::Ping { from: Origin::Interface(name), .. }
-            | CheckKind::Tcp { from: Origin::Interface(name), .. } => (config.str(name), ""),
-            CheckKind::Http { url, contains, .. } => (config.str(url), config.str(contains)),
-            CheckKind::Dns { name, .. } => (config.str(name), ""),
-            _ => ("", ""),
-        };
-        Words { main: main.to_owned(), contains: contains.to_owned() }
-    }
-
-    fn source(&self, from: Origin) -> Option<Source<'_>> {
-        match from {
-            Origin::Any => None,
-            Origin::Address(ip) => Some(Source::Address(ip)),
-            Origin::Interface(_) => Some(Source::Interface(&self.main)),
+        CheckKind::Process { name, min, max, full_command, params, delay, connector } => {
+            let (name, params) = (task.words(name), task.words(params));
+            let params = Some(params.as_str()).filter(|words| !words.is_empty());
+            let (min, max) = (min as u32, max.map(u32::from));
+            let matcher = Matcher { name: &name, full_command, params, min, max };
+            let (process, why) = Process::new(context, matcher, delay, connector);
+            if let Some(why) = why {
+                log::warn!("check {}: no connector ({why}): it looks at its interval alone", task.words(check.name));
+            }
+            task.keep(process, &check, rhythm).await;
         }
-    }
-}
-
-async fn probe(context: &Context, kind: &CheckKind, words: &Words, deadline: Instant) -> Outcome {
-    match *kind {
-        CheckKind::Ping { target, from } => check::ping::ping(context, target, words.source(from), deadline).await,
+        CheckKind::File { path } => {
+            let path = task.words(path);
+            task.keep(File::new(context, &path), &check, rhythm).await;
+        }
+        CheckKind::Interface { .. } => {
+            let is_up = || task.core.borrow().router.interface_result(task.id()) == Some(CheckResult::Up);
+            let mut interface = Interface { is_up };
+            // The router sees changes by itself; more looks are for those that must last.
+            if (check.rise, check.fall) == (1, 1) {
+                task.once(&mut interface, check.timeout).await;
+            } else {
+                task.keep(interface, &check, rhythm).await;
+            }
+        }
+        CheckKind::Route { prefix, length, via, table } => {
+            let spec = RouteSpec { prefix, length, via, table };
+            task.keep(Route::new(context, spec), &check, rhythm).await;
+        }
+        CheckKind::Ping { target, from } => {
+            let name = task.origin(from);
+            task.keep(Ping { context, target, from: source(from, &name) }, &check, rhythm).await;
+        }
         CheckKind::Tcp { target, port, from } => {
-            check::tcp::tcp(context, SocketAddr::new(target, port), words.source(from), deadline).await
+            let (name, target) = (task.origin(from), SocketAddr::new(target, port));
+            task.keep(Tcp { context, target, from: source(from, &name) }, &check, rhythm).await;
         }
-        CheckKind::Http { status, .. } => match check::http::Url::parse(&words.main) {
-            Ok(url) => {
-                let contains = Some(words.contains.as_str()).filter(|text| !text.is_empty());
-                check::http::http(context, &url, &check::http::Expect { status, contains }, deadline).await
+        CheckKind::Http { url, status, contains } => {
+            let (url, contains) = (task.words(url), task.words(contains));
+            let contains = Some(contains.as_str()).filter(|text| !text.is_empty());
+            match Url::parse(&url) {
+                Ok(url) => task.keep(Http { context, url, expect: Expect { status, contains } }, &check, rhythm).await,
+                Err(why) => task.keep(Impossible(because(why)), &check, rhythm).await,
             }
-            Err(why) => Err(reason(why)),
-        },
-        CheckKind::Dns { server, port, record, .. } => match check::dns::Query::new(&words.main, record) {
-            Ok(query) => check::dns::dns(context, SocketAddr::new(server, port), &query, deadline).await,
-            Err(why) => Err(reason(why)),
-        },
-        // The other kinds have tasks of their own.
-        _ => Err(reason("not a probe")),
-    }
-}
-
-async fn processes(context: &Context, teller: &Teller, check: &Check, mut rhythm: Rhythm) {
-    let CheckKind::Process { name, min, max, full_command, params, delay, .. } = check.kind else { return };
-    let words = |config: &Config, _: &Check| (config.str(name).to_owned(), config.str(params).to_owned());
-    let Some((name, params)) = teller.config(words) else { return };
-    let matcher = check::process::Matcher {
-        name: &name,
-        full_command,
-        params: Some(params.as_str()).filter(|words| !words.is_empty()),
-        min: min as u32,
-        max: max.map(u32::from),
-    };
-    let look = async || {
-        let mut counts = [0];
-        match check::process::count(&[matcher], &mut counts).await {
-            Ok(()) => matcher.judge(counts[0]),
-            Err(why) => Err(why),
         }
-    };
-    let mut told: Option<bool> = None;
-    loop {
-        let mut since = clock::now();
-        let mut outcome = look().await;
-        if delay > Micros::ZERO && told.is_some_and(|up| up != outcome.is_ok()) {
-            // A restart of the program is no failure: what lasts is.
-            sleep_until(context, clock::now() + delay).await;
-            since = clock::now();
-            outcome = look().await;
-        }
-        told = Some(outcome.is_ok());
-        teller.outcome(outcome, since);
-        rhythm.wait(context).await;
-    }
-}
-
-/// Looks when the kernel says that the file changed, and at the interval: not every file system tells.
-async fn file(context: &Context, teller: &Teller, mut rhythm: Rhythm) {
-    let path = |config: &Config, check: &Check| match check.kind {
-        CheckKind::File { path } => config.str(path).to_owned(),
-        _ => String::new(),
-    };
-    let Some(path) = teller.config(path) else { return };
-    let mut watch = check::file::FileWatch::new(context).and_then(|mut w| w.add(&path).map(|_| w));
-    loop {
-        let since = clock::now();
-        match check::file::read(&path).number() {
-            Ok(n) => teller.tell(CheckResult::Value(n), Reason::new(), since),
-            Err(why) => teller.tell(CheckResult::Broken, why, since),
-        }
-        sleep_until(context, since + CALM).await;
-        let told = match &mut watch {
-            Ok(watch) => {
-                let change = async { watch.next_change().await.map(|_| ()) };
-                smol::future::or(change, async {
-                    rhythm.wait(context).await;
-                    Ok(())
-                })
-                .await
+        CheckKind::Dns { server, port, name, record } => {
+            let (name, server) = (task.words(name), SocketAddr::new(server, port));
+            match Query::new(&name, record) {
+                Ok(query) => task.keep(Dns { context, server, query }, &check, rhythm).await,
+                Err(why) => task.keep(Impossible(because(why)), &check, rhythm).await,
             }
-            Err(_) => {
-                rhythm.wait(context).await;
-                Ok(())
-            }
-        };
-        if let Err(e) = told {
-            watch = Err(e);
         }
     }
 }
 
-/// The router sees changes itself; looks are for those that must last.
-async fn interface(context: &Context, teller: &Teller, check: &Check, mut rhythm: Rhythm) {
-    loop {
-        let since = clock::now();
-        let result = {
-            let core = teller.core.borrow();
-            core.router.interface_result(CheckId(teller.check as u8))
-        };
-        match result {
-            Some(CheckResult::Up) => teller.outcome(Ok(()), since),
-            Some(_) => {
-                teller.outcome(Err(reason(NO_INTERFACE)), since);
-            }
-            None => {}
-        }
-        if check.rise == 1 && check.fall == 1 {
-            return;
-        }
-        rhythm.wait(context).await;
-    }
-}
-
-/// Looks when the kernel says that the route changed, and at the interval.
-async fn route(context: &Context, teller: &Teller, mut rhythm: Rhythm) {
-    let spec = |_: &Config, check: &Check| match check.kind {
-        CheckKind::Route { prefix, length, via, table } => Some(check::route::RouteSpec { prefix, length, via, table }),
-        _ => None,
-    };
-    let Some(spec) = teller.config(spec).flatten() else { return };
-    let mut watch = check::route::RouteWatch::new(context);
-    loop {
-        let since = clock::now();
-        teller.outcome(check::route::route(&spec).await, since);
-        sleep_until(context, since + CALM).await;
-        let told = match &mut watch {
-            Ok(watch) => {
-                smol::future::or(watch.next_change(&[spec]), async {
-                    rhythm.wait(context).await;
-                    Ok(())
-                })
-                .await
-            }
-            Err(_) => {
-                rhythm.wait(context).await;
-                Ok(())
-            }
-        };
-        if let Err(e) = told {
-            watch = Err(e);
-        }
+/// Where a probe leaves from; `name` is the interface's.
+fn source(from: Origin, name: &str) -> Option<Source<'_>> {
+    match from {
+        Origin::Any => None,
+        Origin::Address(ip) => Some(Source::Address(ip)),
+        Origin::Interface(_) => Some(Source::Interface(name)),
     }
 }

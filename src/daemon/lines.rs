@@ -6,8 +6,8 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::report::{self, System};
-use super::{Core, checks, hooks};
-use crate::check::Reason;
+use super::{Core, hooks};
+use crate::check::{Reason, because, interface};
 use crate::config::model::{CheckKind, Condition};
 use crate::router::event::{CheckId, Report};
 use crate::sys::syslog::Verdict;
@@ -29,8 +29,8 @@ impl Core {
                 if let Report::ForeignAddress { .. } = r {
                     self.ownership_changed = true;
                 }
-                if let Report::Check { check, to, .. } = r {
-                    return self.log_check(*check, *to, now);
+                if let Report::Check { check, from, to } = r {
+                    return self.log_check(*check, *from, *to, now);
                 }
                 let verdict = self.limiter.allow(report::class(r), now);
                 limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
@@ -54,16 +54,21 @@ impl Core {
 
 impl Core {
     /// A check has changed, for the reason that its last run gave.
-    fn log_check(&mut self, check: CheckId, to: Condition, now: Instant) {
+    fn log_check(&mut self, check: CheckId, from: Condition, to: Condition, now: Instant) {
         let c = check.0 as usize;
         let (Some(view), Some(runs)) = (self.router.check(c), self.runs.get_mut(c)) else { return };
         if let CheckKind::Interface { .. } = view.config.kind {
             // The router has seen it by itself.
-            runs.error = if to == Condition::Down { checks::reason(checks::NO_INTERFACE) } else { Reason::new() };
+            runs.error = if to == Condition::Down { because(interface::DOWN) } else { Reason::new() };
         }
-        let verdict = self.limiter.allow(report::CHECK, now);
         let failed = matches!(to, Condition::Down | Condition::Broken);
-        let level = if failed { log::Level::Warn } else { log::Level::Info };
+        let (verdict, level) = match (from, to) {
+            // What it makes of the priority is told by itself.
+            (Condition::Value(_), Condition::Value(_)) => (Verdict::Log, log::Level::Debug),
+            // Each check for itself, so that one that flaps does not hide another.
+            _ if failed => (self.check_limiter.allow(c, now), log::Level::Warn),
+            _ => (self.check_limiter.allow(c, now), log::Level::Info),
+        };
         limited(verdict, level, &mut |t| {
             uwrite!(t, "check {}: {}", view.name, report::Told(to))?;
             match runs.error.as_str() {

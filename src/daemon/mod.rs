@@ -85,6 +85,8 @@ pub struct Core {
     host_name: String,
     started: Instant,
     limiter: Limiter<{ report::CLASSES }>,
+    /// Each check's share of the log.
+    check_limiter: Limiter<MAX_CHECKS>,
     /// The addresses of one interface, while they are told.
     addresses: AddressList,
     /// Interfaces whose addresses are to be read again.
@@ -142,6 +144,7 @@ impl Daemon {
             host_name: setup.host_name,
             started: clock::now(),
             limiter: Limiter::new(),
+            check_limiter: Limiter::new(),
             addresses: AddressList::new(),
             dirty: Vec::new(),
             ownership_changed: false,
@@ -280,6 +283,7 @@ impl Core {
     fn begin_configuration(&mut self) {
         let config = self.router.config();
         self.generation = self.generation.wrapping_add(1);
+        self.check_limiter = Limiter::new();
         self.runs.clear();
         let _ = self.runs.resize_default(config.checks.len());
         hooks::tell_members(&self.router, &self.notifier);
@@ -384,6 +388,9 @@ impl Core {
 
     /// Reads the configuration again. The error says why all stays as it was.
     fn reload(&mut self, now: Instant) -> Result<(), String> {
+        if self.stopping.is_some() {
+            return Err("the daemon is stopping".to_owned());
+        }
         let mut config = Box::new(Config::default());
         let mut found = Box::new(Diagnostics::new());
         if let Err(e) = (self.reader)(&mut config, &mut found) {

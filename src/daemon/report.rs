@@ -8,20 +8,17 @@ use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, Sho
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 26;
-
-/// The class of changed checks.
-pub(super) const CHECK: usize = 18;
+pub(super) const CLASSES: usize = 24;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum System {
-    Send = 20,
-    Address = 21,
-    Announce = 22,
-    Socket = 23,
-    Netlink = 24,
-    Control = 25,
+    Send = 18,
+    Address = 19,
+    Announce = 20,
+    Socket = 21,
+    Netlink = 22,
+    Control = 23,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -46,7 +43,8 @@ pub(super) fn class(report: &Report) -> usize {
         Report::ForeignAddress { .. } => 15,
         Report::AddressRestored { .. } => 16,
         Report::Priority { .. } => 17,
-        Report::Check { .. } => CHECK,
+        // Checks have a limiter of their own.
+        Report::Check { .. } => CLASSES,
     }
 }
 
@@ -131,10 +129,8 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
             name(router, instance),
             Ip(address)
         ),
-        Report::Check { check, from: _, to: now } => {
-            let name = router.check(check.0 as usize).map_or("?", |c| c.name);
-            uwrite!(to, "check {}: {}", name, Told(now))
-        }
+        // It has a line of its own, with the reason.
+        Report::Check { .. } => Ok(()),
         Report::Priority { instance, from, to: now } => {
             uwrite!(to, "{}: effective priority {} -> {}", name(router, instance), from, now)
         }

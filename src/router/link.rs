@@ -145,12 +145,14 @@ impl Router {
                 }
             }
         }
-        self.evaluate_link(at, now, out);
+        let changed = (before.ifindex != 0 && before.up) != info.up;
+        self.evaluate_link(at, changed, now, out);
     }
 
     pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
         let Some(at) = self.bound_to(ifindex) else { return };
         let link = &mut self.links[at];
+        let changed = link.up;
         (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
         for i in self.instances_on(at) {
             // A configured source counts again when the next interface of this name has it.
@@ -162,7 +164,7 @@ impl Router {
         }
         self.rebuild_index();
         self.rebind(ifindex, out);
-        self.evaluate_link(at, now, out);
+        self.evaluate_link(at, changed, now, out);
     }
 
     /// All addresses of an interface: chooses what we send from, and finds what is missing or foreign.
@@ -248,9 +250,12 @@ impl Router {
         on.into_iter().enumerate().filter(|(_, on)| *on).map(|(i, _)| i)
     }
 
-    /// Link `at` changed: whoever looks at it or speaks on it is looked at again.
-    fn evaluate_link(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
-        self.check_interfaces(Some(at), now, out);
+    /// Link `at` is told: whoever looks at it or speaks on it is looked at again. The same once more is
+    /// no run of a check.
+    fn evaluate_link(&mut self, at: usize, changed: bool, now: Instant, out: &mut dyn Actions) {
+        if changed {
+            self.check_interfaces(Some(at), now, out);
+        }
         self.evaluate_followers(Followed::Link(at as u8), now, out);
         self.evaluate_on(at, now, out);
     }
@@ -357,6 +362,8 @@ impl Router {
                 // At once: with the interface down nobody hears a farewell, and nobody is served.
                 self.follow(i, Outcome::Released, now, out);
             }
+            // Who hands over already waits for the successor, whatever else fails meanwhile.
+            (super::Phase::Stopping, Some(Fault::Tracked | Fault::Group)) => {}
             (super::Phase::Stopping, Some(_)) if running => {
                 self.slots[i].election.shutdown();
                 self.follow(i, Outcome::Released, now, out);

@@ -268,9 +268,12 @@ impl Router {
         for i in 0..self.slots.len() {
             self.evaluate(i, now, out);
         }
-        // A reload may have changed who waits for whom.
+        // A reload may have changed who waits for whom, and who is in which group.
         for i in 0..self.slots.len() {
             self.proceed(i, now, out);
+        }
+        for i in 0..self.slots.len() {
+            self.show_group(i, now, out);
         }
     }
 
@@ -415,7 +418,9 @@ impl Router {
                 } else if self.slots[i].fault.is_some() {
                     self.show(i, Shown::Fault, now, out);
                 } else {
-                    // What made it leave has recovered meanwhile: it begins anew, as Backup.
+                    // What made it leave has recovered meanwhile: it begins anew, as Backup. So it is
+                    // told first: an owner is Active again at once, and who waits for a check says no more.
+                    self.show(i, Shown::Backup, now, out);
                     self.evaluate(i, now, out);
                 }
             }

@@ -52,9 +52,9 @@ impl Router {
     /// What is known of a check stays known, if it looks at the same thing.
     fn inherit_checks(&mut self, old: &Router) {
         for (slot, check) in self.checks.iter_mut().zip(&self.config.checks) {
-            let known = old.config.checks.iter().position(|c| same_check(&old.config, c, &self.config, check));
-            if let Some(was) = known.and_then(|c| old.checks.get(c)) {
-                slot.inherit(was, check);
+            let mut known = old.checks.iter().zip(&old.config.checks);
+            if let Some((state, was)) = known.find(|(_, c)| same_check(&old.config, c, &self.config, check)) {
+                slot.inherit(state, was, check);
             }
         }
     }

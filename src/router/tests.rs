@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
 use super::{Action, Event, Router};
 use crate::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start, StrId, Track, Tracked,
+    Address, Check, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Initial, Instance, Peer, Preempt,
+    Range, Start, StrId, Track, Tracked,
 };
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
@@ -13,6 +14,8 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 
 mod active;
 mod addresses;
+mod checks;
+mod groups;
 mod hostile;
 mod links;
 mod receive;
@@ -47,6 +50,8 @@ struct Spec {
     peers: Vec<(&'static str, u8, u8)>,
     /// Interface, weight, reverse.
     tracks: Vec<(&'static str, i16, bool)>,
+    /// Check, weight, reverse.
+    follows: Vec<(&'static str, i16, bool)>,
     source: Option<&'static str>,
     password: Option<[u8; 8]>,
     checksum: ChecksumForm,
@@ -67,6 +72,7 @@ fn spec() -> Spec {
         unicast: None,
         peers: vec![],
         tracks: vec![],
+        follows: vec![],
         source: None,
         password: None,
         checksum: ChecksumForm::Plain,
@@ -82,11 +88,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
     let mut c = Box::<Config>::default();
     for s in specs {
         let (a, p) = (c.addresses.len() as u16, c.peers.len() as u16);
-        let t = c.tracks.len() as u16;
-        for (name, weight, reverse) in &s.tracks {
-            let interface = c.strings.add(name).unwrap();
-            c.tracks.push(Track { what: Tracked::Interface(interface), weight: *weight, reverse: *reverse }).unwrap();
-        }
+        let tracks = add_tracks(&mut c, &s.tracks, &s.follows);
         let family = Family::of(ip(s.addresses[0].split('/').next().unwrap()));
         for text in &s.addresses {
             let (at, dev) = text.split_once(' ').unwrap_or((text, ""));
@@ -112,7 +114,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             start: Start::Backup,
             addresses: Range { start: a, len: s.addresses.len() as u16 },
             peers: Range { start: p, len: s.peers.len() as u16 },
-            tracks: Range { start: t, len: s.tracks.len() as u16 },
+            tracks,
             hooks: Hooks::default(),
             unicast: s.unicast.map(ip),
             source: s.source.map(ip),
@@ -123,6 +125,50 @@ fn config(specs: &[Spec]) -> Box<Config> {
         };
         c.instances.push(instance).unwrap();
     }
+    c
+}
+
+/// Interfaces and checks with weight and reverse.
+fn add_tracks(c: &mut Config, interfaces: &[(&str, i16, bool)], checks: &[(&str, i16, bool)]) -> Range {
+    let start = c.tracks.len() as u16;
+    for (name, weight, reverse) in interfaces {
+        let what = Tracked::Interface(c.strings.add(name).unwrap());
+        c.tracks.push(Track { what, weight: *weight, reverse: *reverse }).unwrap();
+    }
+    for (name, weight, reverse) in checks {
+        let what = Tracked::Check(c.strings.add(name).unwrap());
+        c.tracks.push(Track { what, weight: *weight, reverse: *reverse }).unwrap();
+    }
+    Range { start, len: (interfaces.len() + checks.len()) as u16 }
+}
+
+/// Checks: `script`, `file` or `interface NAME`; rise, fall, initial. Trackers find them when the router
+/// begins.
+fn with_checks(mut c: Box<Config>, checks: &[(&str, &str, u8, u8, Initial)]) -> Box<Config> {
+    for (name, kind, rise, fall, initial) in checks {
+        let name = c.strings.add(name).unwrap();
+        let kind = match kind.split_once(' ') {
+            Some((_, interface)) => CheckKind::Interface { interface: c.strings.add(interface).unwrap() },
+            None if *kind == "file" => CheckKind::File { path: c.strings.add("/number").unwrap() },
+            None => CheckKind::Script { command: c.strings.add("/bin/true").unwrap(), user: StrId::default() },
+        };
+        let (every, timeout) = (Check::EVERY, Check::EVERY);
+        c.checks.push(Check { name, kind, every, timeout, fall: *fall, rise: *rise, initial: *initial }).unwrap();
+    }
+    c
+}
+
+/// A group of these instances, which tracks these checks.
+fn with_group(mut c: Box<Config>, members: &[&str], tracks: &[(&str, i16, bool)], weights: bool) -> Box<Config> {
+    let start = c.members.len() as u16;
+    for name in members {
+        let name = c.strings.add(name).unwrap();
+        c.members.push(name).unwrap();
+    }
+    let tracks = add_tracks(&mut c, &[], tracks);
+    let name = c.strings.add("group").unwrap();
+    let members = Range { start, len: members.len() as u16 };
+    c.groups.push(Group { name, members, tracks, hooks: Hooks::default(), weights }).unwrap();
     c
 }
 

@@ -6,7 +6,7 @@
 
 use super::event::{CheckId, CheckResult, Fault, InstanceId, Report};
 use super::{Action, Actions, Router};
-use crate::config::model::{Check, CheckKind, Condition, Initial, Range, Track, Tracked};
+use crate::config::model::{Check, CheckKind, Condition, Initial, MAX_CHECKS, Range, Track, Tracked};
 use crate::vrrp::packet::PRIORITY_OWNER;
 use crate::vrrp::timing::Instant;
 
@@ -45,11 +45,18 @@ impl CheckSlot {
         self.condition
     }
 
-    /// Goes on from where an equal check of another configuration was.
-    pub(super) fn inherit(&mut self, old: &CheckSlot, check: &Check) {
+    /// Goes on from where an equal check of another configuration, `was`, had come to.
+    pub(super) fn inherit(&mut self, old: &CheckSlot, was: &Check, check: &Check) {
+        if old.condition == Condition::Unknown {
+            return;
+        }
         self.condition = old.condition;
-        // `rise` and `fall` may be others: what was under way begins anew.
-        self.counter = if old.condition == Condition::Up { top(check) } else { 0 };
+        self.counter = match old.condition {
+            _ if (was.rise, was.fall) == (check.rise, check.fall) => old.counter,
+            // What was under way begins anew.
+            Condition::Up => top(check),
+            _ => 0,
+        };
     }
 
     /// One more run. The first result counts alone; after it `rise` or `fall` in a row are needed.
@@ -79,14 +86,21 @@ fn top(check: &Check) -> u16 {
 impl Router {
     /// Check `c` has run.
     pub(super) fn checked(&mut self, c: usize, result: CheckResult, now: Instant, out: &mut dyn Actions) {
-        let (Some(check), Some(slot)) = (self.config.checks.get(c), self.checks.get_mut(c)) else { return };
+        if self.count(c, result, out) {
+            self.evaluate_followers(Followed::Check(c as u8), now, out);
+        }
+    }
+
+    /// Counts a run of check `c`; whether that changes what is known of it.
+    fn count(&mut self, c: usize, result: CheckResult, out: &mut dyn Actions) -> bool {
+        let (Some(check), Some(slot)) = (self.config.checks.get(c), self.checks.get_mut(c)) else { return false };
         let from = slot.condition;
         slot.take(check, result);
         let to = slot.condition;
         if from != to {
             out.act(Action::Report(Report::Check { check: CheckId(c as u8), from, to }));
-            self.evaluate_followers(Followed::Check(c as u8), now, out);
         }
+        from != to
     }
 
     /// What an `interface` check finds now; `None` for the other kinds, and before the links are told.
@@ -97,15 +111,20 @@ impl Router {
 
     /// Runs the `interface` checks that look at link `at`; all that have no result yet with `None`.
     pub(super) fn check_interfaces(&mut self, at: Option<usize>, now: Instant, out: &mut dyn Actions) {
-        for c in 0..self.checks.len() {
+        // All of them before any follower is looked at: nobody acts on half of the news.
+        let mut changed = [false; MAX_CHECKS];
+        for (c, changed) in changed.iter_mut().enumerate().take(self.checks.len()) {
             let slot = &self.checks[c];
             let due = match at {
                 Some(at) => slot.link.is_some_and(|l| l as usize == at),
                 None => slot.condition == Condition::Unknown,
             };
             if due && let Some(result) = self.interface_result(CheckId(c as u8)) {
-                self.checked(c, result, now, out);
+                *changed = self.count(c, result, out);
             }
+        }
+        for (c, _) in changed.iter().enumerate().filter(|(_, changed)| **changed) {
+            self.evaluate_followers(Followed::Check(c as u8), now, out);
         }
     }
 

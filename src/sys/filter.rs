@@ -4,7 +4,7 @@
 //! against a bitmap of 256 bits in a fixed number of steps, however many virtual routers there are.
 //! On a raw IPv4 socket the program sees the packet from the IP header on, whose length it
 //! honours; on a raw IPv6 socket it sees the message alone. A message too short to have a VRID
-//! passes, so that the receiver can count it.
+//! passes, so that the receiver can count it. [`proc_events`](super::proc_events) brings its own program.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,23 +18,26 @@ use crate::config::model::Family;
 const LD_LEN: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_LEN;
 const LD_IMM: u32 = libc::BPF_LD | libc::BPF_IMM;
 const LD_MEM: u32 = libc::BPF_LD | libc::BPF_MEM;
+pub(super) const LDW_ABS: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const LDB_ABS: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
 const LDB_IND: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_IND;
 const LDXB_MSH: u32 = libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH;
 const ST: u32 = libc::BPF_ST;
-const TAX: u32 = libc::BPF_MISC | libc::BPF_TAX;
+pub(super) const TAX: u32 = libc::BPF_MISC | libc::BPF_TAX;
 const SUB_X: u32 = libc::BPF_ALU | libc::BPF_SUB | libc::BPF_X;
 const RSH_X: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_X;
 const AND_K: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
 const NEG: u32 = libc::BPF_ALU | libc::BPF_NEG;
 const JA: u32 = libc::BPF_JMP | libc::BPF_JA;
+pub(super) const JEQ_K: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+pub(super) const JEQ_X: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
 const JGE_K: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const JSET_K: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
-const RET_K: u32 = libc::BPF_RET | libc::BPF_K;
+pub(super) const RET_K: u32 = libc::BPF_RET | libc::BPF_K;
 const RET_A: u32 = libc::BPF_RET | libc::BPF_A;
 
 /// Passes the whole packet.
-const ALL: u32 = u32::MAX;
+pub(super) const ALL: u32 = u32::MAX;
 /// The VRID's place in a VRRP message (RFC 9568 §5.1).
 const VRID: u32 = 1;
 
@@ -47,13 +50,18 @@ struct Program {
     len: usize,
 }
 
-const fn op(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
+/// An instruction.
+pub(super) const fn op(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
 impl Program {
     const fn new() -> Program {
         Program { code: [op(0, 0, 0, 0); 48], len: 0 }
+    }
+
+    fn code(&self) -> &[sock_filter] {
+        self.code.get(..self.len).unwrap_or(&[])
     }
 
     fn push(&mut self, code: u32, jt: u8, jf: u8, k: u32) {
@@ -112,22 +120,21 @@ fn by_vrid(family: Family, bitmap: &VridBitmap) -> Program {
 /// How many inner nodes of the tree stand behind each leaf.
 const LEFT_NODES: [usize; 8] = [4, 4, 3, 3, 1, 1, 0, 0];
 
-fn attach(fd: BorrowedFd<'_>, program: &mut Program) -> io::Result<()> {
-    let value = sock_fprog { len: program.len as _, filter: program.code.as_mut_ptr() };
-    // SAFETY: the pointer is to `len` instructions that live through the call; the kernel copies them.
+/// Makes `program` the filter of `fd`.
+pub(super) fn attach(fd: BorrowedFd<'_>, program: &[sock_filter]) -> io::Result<()> {
+    let value = sock_fprog { len: program.len() as _, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the pointer is to `len` instructions that live through the call; the kernel only reads and copies them.
     unsafe { sockopt::set(fd, SOL_SOCKET, SO_ATTACH_FILTER, &value) }
 }
 
 /// Lets only the messages of these VRIDs through to `fd`, a raw socket of protocol 112.
 pub fn pass_vrids(fd: BorrowedFd<'_>, family: Family, bitmap: &VridBitmap) -> io::Result<()> {
-    attach(fd, &mut by_vrid(family, bitmap))
+    attach(fd, by_vrid(family, bitmap).code())
 }
 
 /// Lets nothing through.
 pub fn pass_nothing(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let mut p = Program::new();
-    p.push(RET_K, 0, 0, 0);
-    attach(fd, &mut p)
+    attach(fd, &[op(RET_K, 0, 0, 0)])
 }
 
 /// Lets everything through.
@@ -140,21 +147,28 @@ pub fn pass_all(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    /// A classic BPF machine for the instructions used; a load outside the packet drops it.
     fn run(p: &Program, packet: &[u8]) -> u32 {
+        machine(p.code(), packet)
+    }
+
+    /// A classic BPF machine for the instructions used; a load outside the packet drops it.
+    pub(in crate::sys) fn machine(program: &[sock_filter], packet: &[u8]) -> u32 {
         let (mut a, mut x, mut m, mut pc) = (0u32, 0u32, 0u32, 0usize);
         loop {
-            assert!(pc < p.len, "ran off the end");
-            let i = p.code[pc];
+            let i = *program.get(pc).expect("ran off the end");
             pc += 1;
             match i.code as u32 {
                 LD_LEN => a = packet.len() as u32,
                 LD_IMM => a = i.k,
                 LD_MEM => a = m,
                 ST => m = a,
+                LDW_ABS => match packet.get(i.k as usize..).and_then(|p| p.first_chunk()) {
+                    Some(b) => a = u32::from_be_bytes(*b),
+                    None => return 0,
+                },
                 LDB_ABS | LDB_IND => {
                     let at = i.k + if i.code as u32 == LDB_IND { x } else { 0 };
                     match packet.get(at as usize) {
@@ -172,6 +186,8 @@ mod tests {
                 AND_K => a &= i.k,
                 NEG => a = a.wrapping_neg(),
                 JA => pc += i.k as usize,
+                JEQ_K => pc += if a == i.k { i.jt } else { i.jf } as usize,
+                JEQ_X => pc += if a == x { i.jt } else { i.jf } as usize,
                 JGE_K => pc += if a >= i.k { i.jt } else { i.jf } as usize,
                 JSET_K => pc += if a & i.k != 0 { i.jt } else { i.jf } as usize,
                 RET_K => return i.k,

@@ -4,6 +4,7 @@
 //! - [`reactor`], [`tasks`], [`context`]: epoll, waits with a deadline, and what tasks on an executor need of it.
 //! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
 //! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
+//! - [`proc_events`]: programs that begin, end, or take another name.
 //! - [`echo`]: raw sockets for ICMP echo.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
 //! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
@@ -21,6 +22,7 @@ pub mod filter;
 pub mod neighbour;
 pub mod netlink;
 pub mod privilege;
+pub mod proc_events;
 pub mod process;
 pub mod reactor;
 pub mod script_security;

@@ -189,13 +189,12 @@ fn a_file_multiplies() {
 #[test]
 fn processes_by_name_and_command_line() {
     // A name of its own: /proc is every namespace's.
-    let copy = |lab: &Lab| {
-        let path = lab.dir().join(format!("pv{}", std::process::id()));
-        fs::copy("/bin/sleep", &path).expect("a copy of sleep");
-        path
-    };
+    let copy = |lab: &Lab| lab.dir().join(format!("pv{}", std::process::id()));
     let t = Checked::start(
-        |lab, _| format!("process {} full-command params 7777 {OFTEN}", copy(lab).display()),
+        |lab, _| {
+            fs::copy("/bin/sleep", copy(lab)).expect("a copy of sleep");
+            format!("process {} full-command params 7777 {OFTEN}", copy(lab).display())
+        },
         "track it weight -60",
     );
     let down = t.await_state("down", 90);

@@ -2,6 +2,7 @@
 
 use crate::node::Kind;
 use crate::ops::Op;
+use crate::tracked::Found;
 use crate::world::{Ev, World};
 
 /// Plans faults at random moments; returns when they end.
@@ -26,7 +27,13 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
     let p = w.rng.below(70);
     let op = |w: &mut World, t: u64, op: Op| w.at(t, Ev::Op(op));
     // The tests' own election knows nothing of interfaces that vanish and addresses that others move.
-    let kinds = if real { 20 } else { 13 };
+    let kinds = if !real {
+        13
+    } else if w.hosts[h].setup.checks.is_empty() {
+        20
+    } else {
+        28
+    };
     match w.rng.below(kinds) {
         0 => op(w, at, Op::Loss(p)),
         1 => op(w, at, Op::LinkLoss(h, other, p + 30)),
@@ -78,7 +85,7 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
             op(w, later, Op::Boot(h));
         }
         14 => {
-            let i = w.rng.index(2);
+            let i = w.rng.index(3);
             op(w, at, Op::Delete(h, i));
             op(w, later, Op::Recreate(h, i));
         }
@@ -93,6 +100,21 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
             let what = w.rng.pick(&[Op::AddVip(h, v), Op::FailAdds(h, fails)]);
             op(w, at, what);
         }
+        20..24 => {
+            let c = w.rng.index(w.hosts[h].setup.checks.len());
+            let look = w.hosts[h].setup.checks[c].look;
+            // Now and then it changes its mind, again and again.
+            for _ in 0..w.rng.pick(&[1, 1, 2, 8]) {
+                let (found, times) = (Found::random(look, &mut w.rng), w.rng.pick(&[1, 1, 2, 5]));
+                let when = at + w.rng.below(later - at + 1);
+                op(w, when, Op::Run(h, c, found, times));
+            }
+        }
+        24..26 => {
+            op(w, at, Op::Uplink(h, false));
+            op(w, later, Op::Uplink(h, true));
+        }
+        26 => op(w, at, Op::Retrack(h)),
         _ => {
             // No two hosts have one address.
             let number = 100 + 15 * h as u8 + w.rng.below(15) as u8;

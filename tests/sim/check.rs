@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 
 use picovrrp::router::event::Shown;
-use picovrrp::vrrp::election::State;
-use picovrrp::vrrp::timing::{Centis, Instant, Version};
+use picovrrp::vrrp::election::{LEAVE_MARGIN, LEAVE_MAX, State};
+use picovrrp::vrrp::timing::{Centis, Instant, Micros, Version};
 
 use crate::kernel::By;
 use crate::network::Packet;
 use crate::node::Node;
-use crate::setup::NAMES;
+use crate::setup::{LAN, NAMES};
 use crate::trace::What;
 use crate::world::{Did, Expect, World, name};
 
@@ -22,12 +22,15 @@ pub enum Cause<'a> {
     Undrained,
     Stop,
     Reload,
+    /// A check has run.
+    Check,
     Other,
 }
 
 /// A router as it was before a step.
 pub struct Before {
     pub state: State,
+    priority: u8,
     deadline: Option<Instant>,
     learned: Centis,
     accepted: u64,
@@ -38,6 +41,7 @@ impl Before {
     pub fn of(node: &dyn Node) -> Before {
         Before {
             state: node.state(),
+            priority: node.priority(),
             deadline: node.next_deadline(),
             learned: node.learned(),
             accepted: node.accepted(),
@@ -65,6 +69,7 @@ impl World {
         let after = Before::of(&**node);
         let n = name(h);
         self.check_timers(h, &after);
+        self.check_tracking(h, before, &after, cause);
         match cause {
             Cause::Packet(p) => self.check_packet(h, p, before, &after, did),
             // I10: what came before the deadline may still be in the socket.
@@ -85,11 +90,14 @@ impl World {
         let host = &mut self.hosts[h];
         if is_backup(after.state) && !is_backup(before.state) {
             host.seen.silent_since = now;
+            host.seen.left &= host.seen.stopping;
         }
         // I5, and what is shown is what is.
         let shown = match after.state {
             State::Active { .. } | State::Leaving { .. } => host.seen.shown == Shown::Master,
             State::Backup { .. } => host.seen.shown == Shown::Backup,
+            // It gave up its addresses, and waits for the first result of a check.
+            State::Initialize if host.sum().held && host.seen.shown == Shown::Backup => true,
             State::Ready | State::Initialize => matches!(host.seen.shown, Shown::Init | Shown::Fault | Shown::Stop),
         };
         if !shown {
@@ -113,6 +121,38 @@ impl World {
         };
         if !good {
             self.fail(format!("{}: I4: {:?} with deadline {:?}", name(h), after.state, after.deadline));
+        }
+    }
+
+    /// What is tracked counts at once, and for nothing else: priority, Fault, who waits, and how it leaves.
+    fn check_tracking(&mut self, h: usize, before: &Before, after: &Before, cause: Cause<'_>) {
+        let (n, now, host) = (name(h), self.hosts_local(h), &self.hosts[h]);
+        let sum = host.sum();
+        let (was, is) = (before.state, after.state);
+        let mut wrong = None;
+        if host.seen.reloading || host.seen.stopping {
+            // The links are still to be told; or nothing begins any more.
+        } else if after.priority != sum.priority {
+            wrong = Some(format!("{n}: effective priority {}, not {sum:?}", after.priority));
+        } else if sum.fault && !matches!(is, State::Initialize | State::Leaving { .. }) {
+            wrong = Some(format!("{n}: in {is:?} with {sum:?}"));
+        } else if sum.held && was == State::Initialize && is != State::Initialize {
+            wrong = Some(format!("{n}: does not wait for a first result: {is:?}"));
+        } else if is == State::Initialize && host.seen.started && host.informed() && host.eligible() {
+            wrong = Some(format!("{n}: does not start"));
+        }
+        // Make-before-break: until the successor speaks, or nobody has.
+        let lan = &host.kernel.ifaces[LAN];
+        let works = lan.ifindex != 0 && lan.up && host.source().is_some() && host.informed();
+        let heard = matches!(cause, Cause::Packet(_));
+        if matches!(was, State::Leaving { .. }) && is != was && works && !heard && now < host.seen.leaves_until {
+            wrong = Some(format!("{n}: gave up before its successor spoke"));
+        }
+        if is_active(was) && is == State::Initialize && works && !host.seen.left {
+            wrong = Some(format!("{n}: left without a farewell"));
+        }
+        if let Some(text) = wrong {
+            self.fail(text);
         }
     }
 
@@ -145,7 +185,7 @@ impl World {
         }
         // The table of §6.4, by states. Which address is ours is unclear while its change is told.
         let Some(ours) = host.source().filter(|_| host.informed()) else { return };
-        let mine = host.setup.priority;
+        let mine = host.priority();
         let better = priority > mine || (priority == mine && p.source > ours);
         let good = match before.state {
             State::Initialize | State::Ready => after.state == State::Initialize,
@@ -153,6 +193,8 @@ impl World {
             State::Active { .. } if better => is_backup(after.state),
             State::Active { .. } => is_active(after.state),
             State::Leaving { .. } if priority == 0 => after.state == before.state,
+            // What recovered meanwhile begins anew.
+            State::Leaving { .. } if host.eligible() => after.state != State::Initialize && after.state != before.state,
             State::Leaving { .. } => after.state == State::Initialize,
         };
         if !good {
@@ -217,12 +259,21 @@ impl World {
         let (now, n) = (self.now, name(h));
         let host = &mut self.hosts[h];
         let mut wrong = None;
-        let leaves = priority == 0 && is_active(before.state) && matches!(cause, Cause::Stop);
+        let faulty = host.sum().fault;
+        let leaves = priority == 0 && is_active(before.state) && (matches!(cause, Cause::Stop) || faulty);
+        // An owner begins as Active.
+        host.seen.left &= priority != 255 || host.seen.stopping || faulty;
         // One to every peer, in one step.
         if !leaves && (priority == 0 || host.seen.left) {
             wrong = Some(format!("{n}: I6: priority {priority} from {:?}, left: {}", before.state, host.seen.left));
         }
-        host.seen.left |= leaves;
+        if leaves {
+            let wait = (host.setup.skew(1, host.setup.advert) + LEAVE_MARGIN.0).min(LEAVE_MAX.0);
+            (host.seen.left, host.seen.leaves_until) = (true, host.local(now) + Micros(wait));
+        }
+        if priority != 0 && priority != host.priority() {
+            wrong = Some(format!("{n}: says priority {priority}, and has {:?}", host.sum()));
+        }
         if host.informed() && host.source() != Some(source) {
             wrong = Some(format!("{n}: C2: sends from {source}, not from {:?}", host.source()));
         }

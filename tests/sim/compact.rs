@@ -244,7 +244,7 @@ impl Node for Compact {
                 (self.ifindex, self.up, self.mac) = (l.ifindex, l.up, l.mac);
                 self.devices[0] = (l.ifindex, l.up);
             }
-            Event::Link(l) => self.devices[1] = (l.ifindex, l.up),
+            Event::Link(l) if l.name == "iot" => self.devices[1] = (l.ifindex, l.up),
             Event::Addresses { ifindex, list } if ifindex == self.ifindex => {
                 let v4 = self.config.instances[0].family == Family::V4;
                 let vip = |ip: &IpAddr| self.config.addresses.iter().any(|a| a.ip == *ip);
@@ -280,6 +280,10 @@ impl Node for Compact {
 
     fn state(&self) -> State {
         self.state
+    }
+
+    fn priority(&self) -> u8 {
+        Compact::priority(self)
     }
 
     fn learned(&self) -> Centis {

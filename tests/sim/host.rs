@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use picovrrp::router::event::Shown;
+use picovrrp::router::event::{Event, Shown};
 use picovrrp::vrrp::election::State;
 use picovrrp::vrrp::timing::Instant;
 
 use crate::kernel::{By, Kernel};
 use crate::network::Packet;
 use crate::node::Node;
-use crate::setup::{LAN, Setup};
+use crate::setup::{LAN, NAMES, Setup};
+use crate::tracked::{Found, Model, Sum};
 
 /// What waits for a process that is paused.
 pub enum Inbound {
@@ -24,8 +25,16 @@ pub struct Seen {
     pub shown: Shown,
     /// Addresses of an earlier process may still stand.
     pub stale: bool,
-    /// It has sent priority 0.
+    /// It was told to start.
+    pub started: bool,
+    /// It was told to stop.
+    pub stopping: bool,
+    /// It has sent priority 0, and was not Backup since.
     pub left: bool,
+    /// When it ends to be Leaving if nobody speaks (its own clock).
+    pub leaves_until: Instant,
+    /// Another configuration is in place, `Start` is not said yet.
+    pub reloading: bool,
     /// As Backup: since when it has heard nobody (its own clock).
     pub silent_since: Instant,
     /// When it sent adverts, and when it became Active.
@@ -40,7 +49,11 @@ impl Seen {
         Seen {
             shown: Shown::Init,
             stale,
+            started: false,
+            stopping: false,
             left: false,
+            leaves_until: Instant(0),
+            reloading: false,
             silent_since: now,
             sends: VecDeque::new(),
             entries: VecDeque::new(),
@@ -57,7 +70,7 @@ pub struct Host {
     pub paused: bool,
     pub inbox: Vec<Inbound>,
     /// The interface indices that the process knows.
-    pub told: [u32; 2],
+    pub told: [u32; NAMES.len()],
     /// Notifications of the kernel on their way.
     pub netlink: u32,
     /// The interface whose state is just being told.
@@ -71,17 +84,22 @@ pub struct Host {
     /// Timers of another generation are void.
     pub generation: u64,
     pub seen: Seen,
+    /// What is to come of what it tracks.
+    pub model: Model,
+    /// What a run of each check finds now; `None` while it hangs.
+    pub truth: Vec<Option<Found>>,
 }
 
 impl Host {
     pub fn new(setup: Setup, kernel: Kernel, epoch: u64, ppm: i64) -> Host {
+        let (truth, model) = (vec![None; setup.checks.len()], Model::new(&setup.checks, NAMES.len()));
         Host {
             setup,
             kernel,
             node: None,
             paused: false,
             inbox: Vec::new(),
-            told: [0; 2],
+            told: [0; NAMES.len()],
             netlink: 0,
             telling: None,
             fail_adds: 0,
@@ -90,6 +108,8 @@ impl Host {
             armed: None,
             generation: 0,
             seen: Seen::new(false, Instant(0)),
+            model,
+            truth,
         }
     }
 
@@ -124,7 +144,45 @@ impl Host {
     /// Whether it takes part in the election: it is to be in Backup or Active when all is quiet.
     pub fn eligible(&self) -> bool {
         let lan = &self.kernel.ifaces[LAN];
-        self.node.is_some() && !self.paused && !self.seen.left && lan.ifindex != 0 && lan.up && self.source().is_some()
+        let works = lan.ifindex != 0 && lan.up && self.source().is_some();
+        let sum = self.sum();
+        // What waits for a check's first result does not start; what runs goes on.
+        let held = sum.held && self.state() == State::Initialize;
+        self.node.is_some() && !self.paused && !self.seen.stopping && works && !sum.fault && !held
+    }
+
+    /// Tells the model what the process is about to hear.
+    pub fn foresee(&mut self, event: Event<'_>) {
+        let (model, checks) = (&mut self.model, &self.setup.checks);
+        match event {
+            Event::Link(l) => {
+                if let Some(i) = NAMES.iter().position(|n| *n == l.name) {
+                    model.link(checks, i, l.up);
+                }
+            }
+            Event::LinkGone { .. } => {
+                if let Some(i) = self.telling {
+                    model.link(checks, i, false);
+                }
+            }
+            Event::Stop => self.seen.stopping = true,
+            Event::Check { check, result } => model.run(checks, check.0 as usize, Found::from(result)),
+            Event::Start => {
+                model.start(checks);
+                (self.seen.reloading, self.seen.started) = (false, true);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the model makes of what it tracks.
+    pub fn sum(&self) -> Sum {
+        self.model.sum(self.setup.priority, self.setup.tracks.iter())
+    }
+
+    /// Effective priority, as the model has it.
+    pub fn priority(&self) -> u8 {
+        self.sum().priority
     }
 
     /// The address that it sends from: the first that is not a virtual one; an owner's may be.

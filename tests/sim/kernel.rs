@@ -1,4 +1,4 @@
-//! The kernel's side of one router: two interfaces and the addresses on them.
+//! The kernel's side of one router: its interfaces and the addresses on them.
 
 use std::net::IpAddr;
 
@@ -56,16 +56,16 @@ impl Iface {
 
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    pub ifaces: [Iface; 2],
+    pub ifaces: [Iface; 3],
     next_ifindex: u32,
 }
 
 impl Kernel {
-    /// Two interfaces, up, without addresses.
+    /// Its interfaces, up, without addresses.
     pub fn new(host: usize) -> Kernel {
         let iface =
             |n: u32| Iface { ifindex: n + 2, up: true, mac: [2, 0, 0, 0, host as u8, n as u8], addresses: Vec::new() };
-        Kernel { ifaces: [iface(0), iface(1)], next_ifindex: 10 }
+        Kernel { ifaces: [iface(0), iface(1), iface(2)], next_ifindex: 10 }
     }
 
     pub fn by_index(&self, ifindex: u32) -> Option<usize> {

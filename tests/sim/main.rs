@@ -1,12 +1,15 @@
 //! Many routers on a virtual LAN: discrete events, one seed a scenario, no clock, no socket.
 //!
 //! - `world`, `host`, `kernel`, `network`: what the routers live in.
+//! - `tracked`: what a router tracks, and a model of what comes of it.
 //! - `ops`, `chaos`: what goes wrong, and when.
 //! - `check`: the invariants after every event; `scenario`: those of quiet times, and the bounds.
 //! - `compact`, `mutants`: a second election, and mistakes in it that must be caught.
+//! - `groups`: routers on several LANs, in sync groups.
 //! - `regressions`: single stories by name.
 //!
-//! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N.
+//! `PICOVRRP_SIM_SEEDS=N` runs N seeds, `PICOVRRP_SIM_SEED=N` only seed N
+//! (`PICOVRRP_SIM_GROUP_SEED=N` of the groups).
 
 // A test crate exports nothing: `pub` marks what its modules share. All of it is test code.
 #![allow(unreachable_pub, clippy::unwrap_used)]
@@ -18,6 +21,7 @@ use node::Kind;
 mod chaos;
 mod check;
 mod compact;
+mod groups;
 mod host;
 mod kernel;
 mod mutants;
@@ -29,6 +33,7 @@ mod rng;
 mod scenario;
 mod setup;
 mod trace;
+mod tracked;
 mod world;
 
 /// Seeds of an ordinary run.
@@ -39,8 +44,13 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }
 
-/// The first of `count` seeds that fails, and how. All processors take part.
-fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
+/// How many seeds are run.
+fn seeds() -> u64 {
+    number("PICOVRRP_SIM_SEEDS").unwrap_or(SEEDS)
+}
+
+/// The first of `count` seeds that `fails`, and how. All processors take part.
+fn sweep(count: u64, fails: impl Fn(u64) -> Option<String> + Sync) -> Option<(u64, String)> {
     let (next, stop) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
     let worker = || {
         let mut failed = None;
@@ -49,7 +59,7 @@ fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
             if seed >= count || seed > stop.load(Ordering::Relaxed) {
                 return failed;
             }
-            if let Some(text) = scenario::run(seed, kind, 0).failure {
+            if let Some(text) = fails(seed) {
                 stop.fetch_min(seed, Ordering::Relaxed);
                 failed = failed.or(Some((seed, text)));
             }
@@ -67,7 +77,7 @@ fn sweep(kind: Kind, count: u64) -> Option<(u64, String)> {
 fn random_scenarios() {
     let failed = match number("PICOVRRP_SIM_SEED") {
         Some(seed) => scenario::run(seed, Kind::Real, 0).failure.map(|text| (seed, text)),
-        None => sweep(Kind::Real, number("PICOVRRP_SIM_SEEDS").unwrap_or(SEEDS)),
+        None => sweep(seeds(), |seed| scenario::run(seed, Kind::Real, 0).failure),
     };
     if let Some((seed, text)) = failed {
         panic!(

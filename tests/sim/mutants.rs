@@ -2,13 +2,13 @@
 
 use crate::compact::Mutant;
 use crate::node::Kind;
-use crate::sweep;
+use crate::{scenario, sweep};
 
 /// The first of so many seeds that fails must come in time.
 const WITHIN: u64 = 200;
 
 fn caught(mutant: Mutant) {
-    let failed = sweep(Kind::Compact(Some(mutant)), WITHIN);
+    let failed = sweep(WITHIN, |seed| scenario::run(seed, Kind::Compact(Some(mutant)), 0).failure);
     let Some((seed, text)) = failed else { panic!("{mutant:?} survives {WITHIN} seeds") };
     println!("{mutant:?}: seed {seed}: {}", text.lines().next().unwrap_or_default());
 }
@@ -16,7 +16,7 @@ fn caught(mutant: Mutant) {
 /// Without a mistake the small election passes: what is caught below is the mistake.
 #[test]
 fn none() {
-    if let Some((seed, text)) = sweep(Kind::Compact(None), 1000) {
+    if let Some((seed, text)) = sweep(1000, |seed| scenario::run(seed, Kind::Compact(None), 0).failure) {
         panic!("seed {seed}: {text}");
     }
 }

@@ -13,6 +13,8 @@ pub trait Node {
     fn reload(&mut self, config: Box<Config>, now: Instant, out: &mut dyn Actions);
     fn next_deadline(&self) -> Option<Instant>;
     fn state(&self) -> State;
+    /// Effective priority.
+    fn priority(&self) -> u8;
     /// Active_Adver_Interval.
     fn learned(&self) -> Centis;
     /// Adverts that reached the election.
@@ -53,6 +55,10 @@ impl Node for Router {
 
     fn state(&self) -> State {
         self.election_state(0).unwrap()
+    }
+
+    fn priority(&self) -> u8 {
+        self.view(0).unwrap().effective_priority
     }
 
     fn learned(&self) -> Centis {

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use picovrrp::config::model::Preempt;
+use picovrrp::config::model::{Initial, Preempt};
 use picovrrp::router::Event;
 use picovrrp::vrrp::timing::Micros;
 
 use crate::check::Cause;
 use crate::kernel::By;
 use crate::network::Packet;
-use crate::setup::{LAN, own_address};
+use crate::setup::{LAN, WAN, own_address};
+use crate::tracked::{self, Found, Look, Thing};
 use crate::world::{Ev, World};
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -31,6 +32,12 @@ pub enum Op {
     Delete(usize, usize),
     Recreate(usize, usize),
     Priority(usize, u8),
+    /// A check runs so many times and finds this, from now on.
+    Run(usize, usize, Found, u8),
+    /// The tracked interface.
+    Uplink(usize, bool),
+    /// Reload with other weights, counts or names of checks.
+    Retrack(usize),
     /// 0 off, 1 on, else after so many microseconds.
     Preempt(usize, u64),
     /// Reload of the same configuration.
@@ -90,6 +97,20 @@ impl World {
                     self.reload(h);
                 }
             }
+            Op::Run(h, c, found, times) => {
+                if let Some(truth) = self.hosts[h].truth.get_mut(c) {
+                    *truth = Some(found);
+                    (0..times).for_each(|_| self.run_check(h, c, found));
+                }
+            }
+            Op::Uplink(h, up) => {
+                let wan = &mut self.hosts[h].kernel.ifaces[WAN];
+                if wan.ifindex != 0 && wan.up != up {
+                    wan.up = up;
+                    self.kernel_changed(h);
+                }
+            }
+            Op::Retrack(h) => self.retrack(h),
             Op::Preempt(h, _) if self.hosts[h].paused => {}
             Op::Preempt(h, mode) => {
                 self.hosts[h].setup.preempt = match mode {
@@ -160,6 +181,34 @@ impl World {
                 let payload = setup.advert(priority, setup.advert, source, self.destination(h));
                 self.inject(h, source, 255, payload, false);
             }
+        }
+    }
+
+    fn retrack(&mut self, h: usize) {
+        let (host, rng) = (&mut self.hosts[h], &mut self.rng);
+        if host.paused || host.setup.checks.is_empty() {
+            return;
+        }
+        let (old, named) = (host.setup.checks.clone(), host.setup.names());
+        let c = rng.index(old.len());
+        let check = &mut host.setup.checks[c];
+        match rng.below(4) {
+            // Another name makes it another check, of which nothing is known.
+            0 => check.number += 10,
+            1 if check.look != Look::File => (check.rise, check.fall) = (rng.pick(&[1, 2, 3]), rng.pick(&[1, 2, 3])),
+            2 if check.look != Look::File => check.initial = rng.pick(&[Initial::Unknown, Initial::Up, Initial::Down]),
+            _ => {
+                let setup = &mut host.setup;
+                for t in &mut setup.tracks {
+                    let look = if let Thing::Check(c) = t.what { setup.checks[c].look } else { Look::Script };
+                    *t = tracked::weight(rng, t.what, look);
+                }
+            }
+        }
+        host.model.reload(&old, &host.setup.checks, &named);
+        self.reload(h);
+        if let Some(found) = self.hosts[h].truth[c].filter(|_| self.rng.percent(70)) {
+            self.run_check(h, c, found);
         }
     }
 

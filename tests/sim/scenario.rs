@@ -3,7 +3,7 @@
 
 use picovrrp::config::model::{ChecksumForm, Family, Preempt};
 use picovrrp::router::event::Shown;
-use picovrrp::vrrp::election::{LEAVE_MARGIN, LEAVE_MAX};
+use picovrrp::vrrp::election::{LEAVE_MARGIN, LEAVE_MAX, State};
 use picovrrp::vrrp::timing::{Micros, Version};
 
 use crate::chaos;
@@ -13,7 +13,8 @@ use crate::network::Network;
 use crate::node::Kind;
 use crate::ops::Op;
 use crate::rng::Rng;
-use crate::setup::{LAN, Setup, own_address, vips};
+use crate::setup::{IOT, LAN, Setup, WAN, own_address, vips};
+use crate::tracked::{self, Found, Look, Thing, TrackSpec};
 use crate::world::{Ev, Expect, NETLINK, World, name};
 
 /// How a scenario went.
@@ -56,6 +57,8 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
     let first = 1 + rng.below(240) as u8;
     let preempt_style = rng.below(100);
     let ppm = rng.pick(&[20i64, 200, 200, 200, 2_000]);
+    // The tests' own election knows nothing of checks.
+    let tracking = kind == Kind::Real && rng.percent(65);
     let mut hosts = Vec::new();
     for h in 0..n {
         // By less than three: a Backup learns from whoever spoke last. If that was a faster router that
@@ -74,6 +77,10 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             75..85 => after,
             _ => rng.pick(&[Preempt::On, Preempt::Off, after]),
         };
+        let (checks, tracks) = match kind {
+            Kind::Real if tracking && rng.percent(75) => tracked::random(&mut rng, &[LAN, IOT, WAN, WAN]),
+            _ => Default::default(),
+        };
         let checksum = rng.pick(&[ChecksumForm::Plain, ChecksumForm::Pseudo]);
         let own = |h: usize| own_address(family, h as u8 + 1);
         let peers = (0..n).filter(|p| *p != h).map(own).collect();
@@ -87,6 +94,8 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             password,
             vips: vips(family, count, spread),
             unicast: unicast.then(|| (own(h), peers)),
+            checks,
+            tracks,
         };
         let mut kernel = Kernel::new(h);
         // An owner's virtual addresses are its own; it may have another one or not.
@@ -159,8 +168,9 @@ fn play(w: &mut World) {
         if w.failure.is_some() {
             return;
         }
-        match w.rng.below(4) {
+        match w.rng.below(6) {
             0 => crash(w),
+            3 | 4 => check_fails(w),
             1 => hand_over(w),
             2 => partition(w),
             _ => join(w),
@@ -180,20 +190,48 @@ fn calm(w: &mut World) {
         w.hosts[h].fail_adds = 0;
         let lan = &w.hosts[h].kernel.ifaces[LAN];
         if w.rng.percent(80) || h == 0 {
-            [0, 1].into_iter().for_each(|i| w.apply(Op::Recreate(h, i)));
+            [LAN, IOT, WAN].into_iter().for_each(|i| w.apply(Op::Recreate(h, i)));
             w.apply(Op::Carrier(h, true));
             w.boot(h);
         } else if !lan.up || lan.ifindex == 0 {
             w.apply(Op::Stop(h));
         }
     }
+    settle_checks(w);
     // Whoever just leaves must not be the only one.
     if !w.hosts.iter().any(|h| h.eligible()) {
         w.end(0);
+        w.hosts[0].setup.tracks.clear();
         w.hosts[0].kernel.power_cycle();
         w.boot(0);
     }
     w.mark();
+}
+
+/// What is tracked comes to rest: most of it lets its host be Active, some does not, and some checks
+/// never had a result.
+fn settle_checks(w: &mut World) {
+    for h in 0..w.hosts.len() {
+        let tracked = |w: &World, what| w.hosts[h].setup.tracks.iter().find(|t| t.what == what).copied();
+        let fault = w.rng.percent(15);
+        let up = tracked::choose(tracked(w, Thing::Interface(WAN)).as_ref(), Look::Script, fault, &mut w.rng);
+        w.apply(Op::Uplink(h, up == Found::Good));
+        // Whatever is on its way is told.
+        w.run_until(w.now + NETLINK);
+        for c in 0..w.hosts[h].setup.checks.len() {
+            let spec = w.hosts[h].setup.checks[c].clone();
+            let fault = w.rng.percent(10);
+            let found = tracked::choose(tracked(w, Thing::Check(c)).as_ref(), spec.look, fault, &mut w.rng);
+            if w.hosts[h].truth[c].is_some() || w.rng.percent(80) {
+                w.apply(Op::Run(h, c, found, spec.settles()));
+            }
+        }
+    }
+    // Who leaves because of it has left.
+    let leaving = |h: &Host| matches!(h.state(), State::Leaving { .. });
+    if w.hosts.iter().any(leaving) {
+        w.run_until(w.now + LEAVE_MAX.0 + drift(w, LEAVE_MAX.0) + 2 * w.latency);
+    }
 }
 
 /// I1 among the hosts of `side`: exactly one Active, and the right one. None has stopped halfway.
@@ -211,14 +249,21 @@ fn agree(w: &mut World, side: u8) {
         w.fail(format!("I1: Active are {actives:?} of {eligible:?}: {states:?}"));
         return;
     };
-    let priority = w.hosts[winner].setup.priority;
+    let priority = w.hosts[winner].priority();
     for h in eligible {
-        let (setup, shown) = (&w.hosts[h].setup, w.hosts[h].seen.shown);
-        if setup.priority > priority && setup.preempts() {
+        let (host, shown) = (&w.hosts[h], w.hosts[h].seen.shown);
+        if host.priority() > priority && host.setup.preempts() {
             let text = format!("I1: {} is Active although {} preempts", name(winner), name(h));
             w.fail(text);
         } else if !matches!(shown, Shown::Master | Shown::Backup) {
             w.fail(format!("I1: {} is in {shown:?}", name(h)));
+        }
+    }
+    for h in (0..w.hosts.len()).filter(|h| side >> h & 1 == 1) {
+        let (host, shown) = (&w.hosts[h], w.hosts[h].seen.shown);
+        let runs = host.node.is_some() && !host.paused && !host.seen.stopping;
+        if runs && host.sum().fault && shown != Shown::Fault {
+            w.fail(format!("{}: shows {shown:?}, and not that it is in Fault", name(h)));
         }
     }
 }
@@ -227,7 +272,7 @@ fn agree(w: &mut World, side: u8) {
 fn steady(w: &mut World) {
     let b = Bounds::of(w);
     let safe = {
-        let slack = |h: &Host| h.setup.skew(h.setup.priority.min(254), least_advert(w));
+        let slack = |h: &Host| h.setup.skew(h.priority().min(254), least_advert(w));
         let least = w.hosts.iter().map(slack).min().unwrap_or(0);
         least > w.net.jitter + drift(w, 3 * b.t) + 2 * w.latency + 2_000
     };
@@ -254,7 +299,7 @@ fn incumbent_and_best(w: &World) -> Option<(usize, usize, Vec<usize>)> {
     let active = *w.actives(0xff).first()?;
     let others: Vec<usize> =
         (0..w.hosts.len()).filter(|h| *h != active && w.hosts[*h].eligible() && w.in_backup(*h)).collect();
-    let best = *others.iter().max_by_key(|h| w.hosts[**h].setup.priority)?;
+    let best = *others.iter().max_by_key(|h| w.hosts[**h].priority())?;
     Some((active, best, others))
 }
 
@@ -262,7 +307,7 @@ fn incumbent_and_best(w: &World) -> Option<(usize, usize, Vec<usize>)> {
 fn expect_takeover(w: &mut World, what: &str, active: usize, best: usize, others: &[usize], least: u64, most: u64) {
     let start = w.now;
     let (advert, setup) = (w.hosts[active].setup.advert, w.hosts[best].setup.clone());
-    let skew = setup.skew(setup.priority, advert);
+    let skew = setup.skew(w.hosts[best].priority(), advert);
     let t = advert as u64 * 10_000;
     let e = drift(w, 3 * t + skew) + 2 * w.latency + 2_000.min(t / 10) + 2;
     let (least, most) = ((least + skew).saturating_sub(e + w.net.jitter), most + skew + w.net.d() + e);
@@ -278,7 +323,7 @@ fn expect_takeover(w: &mut World, what: &str, active: usize, best: usize, others
     let agreement = Bounds::of(w).agreement();
     w.run_until(start + most + agreement);
     // I3: where the others' timers lie apart, only the best moves, and once.
-    let apart = |h: &usize| setup.skew(w.hosts[*h].setup.priority, advert) > skew + w.net.d() + w.net.jitter + 2 * e;
+    let apart = |h: &usize| setup.skew(w.hosts[*h].priority(), advert) > skew + w.net.d() + w.net.jitter + 2 * e;
     // A priority 0 that comes behind the successor's first advert starts the others once more.
     let in_order = skew + w.net.delay > w.net.jitter;
     if in_order && others.iter().filter(|h| **h != best).all(apart) {
@@ -304,22 +349,63 @@ fn crash(w: &mut World) {
 fn hand_over(w: &mut World) {
     let Some((active, best, others)) = incumbent_and_best(w) else { return };
     w.phase("the Active stops");
-    let wait = w.rng.below(2 * w.hosts[active].setup.t());
-    w.run_until(w.now + wait);
-    // An advert that priority 0 overtakes says that the Active router is still there.
-    while let Some(t) = w.hosts[active].seen.sends.back().map(|t| t + w.net.jitter + 1).filter(|t| *t > w.now) {
-        w.run_until(t);
-    }
-    // It waits for the slowest successor, and not for a slower network than that (5 s at most).
-    let advert = w.hosts[active].setup.advert;
-    let skew = |h: usize, p: u8| w.hosts[h].setup.skew(p, advert);
-    let waits = (skew(active, 1) + LEAVE_MARGIN.0).min(LEAVE_MAX.0);
-    if w.kind == Kind::Real && skew(best, w.hosts[best].setup.priority) + 2 * w.net.d() + Bounds::of(w).e < waits {
+    quiet_wire(w, active);
+    if may_be_served(w, active, best) {
         w.expect = Expect::Served;
     }
     w.apply(Op::Stop(active));
     expect_takeover(w, "stop", active, best, &others, 0, 0);
     w.expect = Expect::Anything;
+}
+
+/// A check that keeps the Active router from speaking fails: it hands over as if it were stopped, and
+/// begins anew when the check succeeds again.
+fn check_fails(w: &mut World) {
+    let Some((active, best, others)) = incumbent_and_best(w) else { return };
+    let of = |t: &TrackSpec| match t.what {
+        Thing::Check(c) if t.weight == 0 && w.hosts[active].setup.checks[c].look != Look::Interface(LAN) => {
+            Some((*t, c))
+        }
+        _ => None,
+    };
+    let Some((track, c)) = w.hosts[active].setup.tracks.iter().find_map(of) else { return };
+    let spec = w.hosts[active].setup.checks[c].clone();
+    let (Look::Script | Look::File) = spec.look else { return };
+    w.phase("a check fails");
+    quiet_wire(w, active);
+    if may_be_served(w, active, best) {
+        w.expect = Expect::Served;
+    }
+    let bad = tracked::choose(Some(&track), spec.look, true, &mut w.rng);
+    w.apply(Op::Run(active, c, bad, spec.settles()));
+    expect_takeover(w, "failed check", active, best, &others, 0, 0);
+    w.expect = Expect::Anything;
+    if w.failure.is_none() && w.hosts[active].state() != State::Initialize {
+        w.run_until(w.now + LEAVE_MAX.0);
+    }
+    agree(w, 0xff);
+    w.phase("it succeeds again");
+    let good = tracked::choose(Some(&track), spec.look, false, &mut w.rng);
+    w.apply(Op::Run(active, c, good, spec.settles()));
+    let agreement = Bounds::of(w).agreement();
+    w.run_until(w.now + agreement);
+}
+
+/// An advert that priority 0 overtakes says that the Active router is still there.
+fn quiet_wire(w: &mut World, active: usize) {
+    let wait = w.rng.below(2 * w.hosts[active].setup.t());
+    w.run_until(w.now + wait);
+    while let Some(t) = w.hosts[active].seen.sends.back().map(|t| t + w.net.jitter + 1).filter(|t| *t > w.now) {
+        w.run_until(t);
+    }
+}
+
+/// It waits for the slowest successor, and not for a slower network than that (5 s at most).
+fn may_be_served(w: &World, active: usize, best: usize) -> bool {
+    let advert = w.hosts[active].setup.advert;
+    let skew = |h: usize, p: u8| w.hosts[h].setup.skew(p, advert);
+    let waits = (skew(active, 1) + LEAVE_MARGIN.0).min(LEAVE_MAX.0);
+    w.kind == Kind::Real && skew(best, w.hosts[best].priority()) + 2 * w.net.d() + Bounds::of(w).e < waits
 }
 
 /// Two halves, one Active in each, and one when they hear each other again, within T + d.
@@ -331,7 +417,7 @@ fn partition(w: &mut World) {
     w.run_until(w.now + agreement);
     agree(w, side);
     agree(w, !side);
-    let key = |w: &World, h: usize| (w.hosts[h].setup.priority, w.hosts[h].source());
+    let key = |w: &World, h: usize| (w.hosts[h].priority(), w.hosts[h].source());
     let Some(winner) = w.actives(0xff).into_iter().max_by_key(|h| key(w, *h)) else { return };
     w.phase("healing");
     w.net.heal();

@@ -8,11 +8,14 @@ use picovrrp::config::model::{
 use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::timing::{Centis, Micros, Version, skew_time};
 
+use crate::tracked::{self, CheckSpec, Look, Thing, TrackSpec};
+
 pub const VRID: u8 = 51;
-/// The interface of the adverts, and a second one for addresses with `dev`.
+/// The interface of the adverts, a second one for addresses with `dev`, and one that is only tracked.
 pub const LAN: usize = 0;
 pub const IOT: usize = 1;
-pub const NAMES: [&str; 2] = ["lan", "iot"];
+pub const WAN: usize = 2;
+pub const NAMES: [&str; 3] = ["lan", "iot", "wan"];
 
 /// One virtual address.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Setup {
     pub vips: Vec<Vip>,
     /// Own address and the peers', for unicast.
     pub unicast: Option<(IpAddr, Vec<IpAddr>)>,
+    pub checks: Vec<CheckSpec>,
+    pub tracks: Vec<TrackSpec>,
 }
 
 impl Setup {
@@ -51,12 +56,14 @@ impl Setup {
             password: false,
             vips: vips(Family::V4, 1, false),
             unicast: None,
+            checks: Vec::new(),
+            tracks: Vec::new(),
         }
     }
 
     pub fn config(&self) -> Box<Config> {
         let mut c = Box::<Config>::default();
-        let [lan, iot] = NAMES.map(|n| c.strings.add(n).unwrap());
+        let [lan, iot, _] = NAMES.map(|n| c.strings.add(n).unwrap());
         let name = c.strings.add("gateway").unwrap();
         for v in &self.vips {
             let dev = if v.dev == IOT { iot } else { Default::default() };
@@ -67,6 +74,8 @@ impl Setup {
         for ip in self.unicast.iter().flat_map(|u| &u.1) {
             c.peers.push(Peer { ip: *ip, min_ttl: 255, max_ttl: 255 }).unwrap();
         }
+        tracked::add_checks(&mut c, &self.checks, &NAMES);
+        let tracks = tracked::add_tracks(&mut c, &self.tracks, &self.checks, &NAMES);
         let instance = Instance {
             name,
             interface: lan,
@@ -79,7 +88,7 @@ impl Setup {
             start: Start::Backup,
             addresses: Range { start: 0, len: self.vips.len() as u16 },
             peers: Range { start: 0, len: c.peers.len() as u16 },
-            tracks: Range::default(),
+            tracks,
             hooks: Hooks::default(),
             unicast: self.unicast.as_ref().map(|u| u.0),
             source: None,
@@ -108,6 +117,15 @@ impl Setup {
 
     pub fn preempt_delay(&self) -> u64 {
         if let Preempt::After(d) = self.preempt { d.0 } else { Micros::ZERO.0 }
+    }
+
+    /// The interfaces that the configuration names.
+    pub fn names(&self) -> [bool; NAMES.len()] {
+        let mut named = [true, self.vips.iter().any(|v| v.dev == IOT), false];
+        let tracked = self.tracks.iter().filter_map(|t| if let Thing::Interface(i) = t.what { Some(i) } else { None });
+        let looked = self.checks.iter().filter_map(|c| if let Look::Interface(i) = c.look { Some(i) } else { None });
+        tracked.chain(looked).for_each(|i| named[i] = true);
+        named
     }
 
     pub fn group(&self) -> IpAddr {

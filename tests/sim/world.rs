@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use picovrrp::router::event::{AddressId, LinkInfo, Received, Shown};
+use picovrrp::router::event::{AddressId, CheckId, LinkInfo, Received, Shown};
 use picovrrp::router::{Action, Event};
 use picovrrp::vrrp::election::State;
 use picovrrp::vrrp::timing::Instant;
@@ -19,6 +19,7 @@ use crate::ops::Op;
 use crate::rng::Rng;
 use crate::setup::{LAN, NAMES};
 use crate::trace::{Trace, What};
+use crate::tracked::{Found, Model};
 
 /// Longest way of a notification from the kernel to the process.
 pub const NETLINK: u64 = 2_000;
@@ -297,6 +298,7 @@ impl World {
     pub fn step(&mut self, h: usize, event: Event<'_>, cause: Cause<'_>) {
         let now = self.hosts[h].local(self.now);
         let Some(mut node) = self.hosts[h].node.take() else { return };
+        self.hosts[h].foresee(event);
         let before = Before::of(&*node);
         let mut did = Vec::new();
         node.handle(event, now, &mut |a: Action<'_>| did.push(Did::of(a)));
@@ -310,6 +312,7 @@ impl World {
         let Some(mut node) = self.hosts[h].node.take() else { return };
         let before = Before::of(&*node);
         let mut did = Vec::new();
+        self.hosts[h].seen.reloading = true;
         node.reload(self.hosts[h].setup.config(), now, &mut |a: Action<'_>| did.push(Did::of(a)));
         let host = &mut self.hosts[h];
         host.node = Some(node);
@@ -412,7 +415,8 @@ impl World {
         let stale: Vec<usize> = (0..host.setup.vips.len()).filter(|a| of_daemon(&host.setup.vips[*a])).collect();
         host.seen = Seen::new(!stale.is_empty(), host.local(self.now));
         host.node = Some(kind.make(host.setup.config()));
-        host.told = [0; 2];
+        host.told = [0; NAMES.len()];
+        host.model = Model::new(&host.setup.checks, NAMES.len());
         let first = self.rng.percent(50);
         if !first {
             self.tell_links(h);
@@ -424,6 +428,23 @@ impl World {
             self.tell_links(h);
         }
         self.step(h, Event::Start, Cause::Other);
+        // Each check runs at once.
+        for c in 0..self.hosts[h].setup.checks.len() {
+            if let Some(found) = self.hosts[h].truth[c] {
+                self.run_check(h, c, found);
+            }
+        }
+    }
+
+    /// A run of check `c` on host `h`.
+    pub fn run_check(&mut self, h: usize, c: usize, found: Found) {
+        let host = &mut self.hosts[h];
+        let Some(spec) = host.setup.checks.get(c) else { return };
+        if host.node.is_none() || host.paused {
+            return;
+        }
+        let found = host.model.finds(spec.look).unwrap_or(found);
+        self.step(h, Event::Check { check: CheckId(c as u8), result: found.result() }, Cause::Check);
     }
 
     /// The process of host `h` is no more.

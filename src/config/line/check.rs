@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use ufmt::{uWrite, uwrite};
+use ufmt::uwrite;
 
 use super::MAX_LINE;
 use super::keyword::{Done, Reader};
@@ -108,9 +108,13 @@ fn read(r: &mut Reader<'_>, w: &mut Words<'_>, draft: &mut CheckDraft) -> Done {
             Ok(Some(i)) => option(r, w, draft, kind.options[i], at),
             Ok(None) => {
                 unknown(r, w, kind, word);
+                w.skip();
                 Err(Reported)
             }
-            Err(reported) => Err(reported),
+            Err(reported) => {
+                w.skip();
+                Err(reported)
+            }
         };
         if read.is_err() {
             // One wrong option does not hide the next.
@@ -131,10 +135,10 @@ fn resume(w: &mut Words<'_>, kind: &Kind) {
 fn unknown(r: &mut Reader<'_>, w: &Words<'_>, kind: &Kind, word: &str) {
     let near = suggest(word, &mut kind.options.iter().copied());
     r.asm.diag.error(w.pos(), &mut |t| {
-        uwrite!(t, "'{}' is nothing that a {} check has", Excerpt(word), kind.word)?;
+        uwrite!(t, "unknown option '{}' of '{}'", Excerpt(word), kind.word)?;
         match near {
             Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
-            None => t.write_str(": expected the end of the line"),
+            None => Ok(()),
         }
     });
 }

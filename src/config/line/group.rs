@@ -7,15 +7,16 @@ use crate::config::model::MAX_NAME;
 
 pub(super) fn group(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let at = w.pos();
+    let mut named = false;
     match r.plain(w, "group", "a name", MAX_NAME) {
         Ok(name) => r.asm.begin_group(at, name),
         Err(_) => {
             // What is behind it is worth reading for its own errors.
             r.asm.begin_broken_group();
             skip_value(w);
+            named = true;
         }
     }
-    let mut named = false;
     while w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
         named = true;
         let at = w.pos();

@@ -44,11 +44,11 @@ pub(super) const fn aligned(n: usize) -> usize {
     (n + 3) & !3
 }
 
-pub(super) fn u16_at(b: &[u8], at: usize) -> Option<u16> {
+pub(in crate::sys) fn u16_at(b: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(b.get(at..at + 2)?.try_into().ok()?))
 }
 
-pub(super) fn u32_at(b: &[u8], at: usize) -> Option<u32> {
+pub(in crate::sys) fn u32_at(b: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(b.get(at..at + 4)?.try_into().ok()?))
 }
 

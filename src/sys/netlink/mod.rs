@@ -20,13 +20,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// Bytes of a receive buffer: the kernel fills at most 8 KiB at a time for who asks for no more.
 const BUFFER: usize = 8192;
 
 /// What one reception brought.
-enum Reception {
+pub(super) enum Reception {
     /// So many bytes from the kernel.
     Bytes(usize),
     /// A message that did not fit the buffer.
@@ -37,26 +37,35 @@ enum Reception {
     Empty,
 }
 
-/// A netlink socket of the routing family.
-struct Socket {
+/// A netlink socket.
+pub(super) struct Socket {
     fd: OwnedFd,
 }
 
 impl Socket {
     fn open(groups: u32) -> io::Result<Socket> {
         // No protocol is protocol 0: NETLINK_ROUTE.
+        Socket::unbound(None)?.bound(groups)
+    }
+
+    pub(super) fn unbound(protocol: Option<Protocol>) -> io::Result<Socket> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
+        Ok(Socket { fd })
+    }
+
+    pub(super) fn bound(self, groups: u32) -> io::Result<Socket> {
+        let fd = self.fd;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, groups))?;
         Ok(Socket { fd })
     }
 
-    fn send(&self, message: &[u8]) -> Result<(), Errno> {
+    pub(super) fn send(&self, message: &[u8]) -> Result<(), Errno> {
         rustix::net::sendto(&self.fd, message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
         Ok(())
     }
 
-    fn receive(&self, buffer: &mut [u8; BUFFER]) -> Result<Reception, Errno> {
+    pub(super) fn receive<const N: usize>(&self, buffer: &mut [u8; N]) -> Result<Reception, Errno> {
         loop {
             match rustix::net::recvfrom(&self.fd, &mut buffer[..], RecvFlags::TRUNC) {
                 Ok((_, len, from)) => {
@@ -65,7 +74,7 @@ impl Socket {
                     if from.is_none_or(|a| a.pid() != 0) {
                         continue;
                     }
-                    return Ok(if len > BUFFER { Reception::Truncated } else { Reception::Bytes(len) });
+                    return Ok(if len > N { Reception::Truncated } else { Reception::Bytes(len) });
                 }
                 Err(Errno::AGAIN) => return Ok(Reception::Empty),
                 Err(Errno::INTR) => {}

@@ -1,5 +1,7 @@
 //! Every error and warning, exactly as it is shown.
 
+mod checks;
+
 use std::format;
 
 use super::*;

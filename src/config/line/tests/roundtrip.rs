@@ -1,5 +1,7 @@
 //! What is read, and that writing and reading again changes nothing.
 
+mod checks;
+
 use std::format;
 use std::net::IpAddr;
 use std::string::String;
@@ -158,7 +160,7 @@ fn family_inferred() {
 
 /// An instance, its name and interface, its addresses with device and label, its peers,
 /// what it tracks; among the strings its hooks.
-type Meaning = (Instance, [String; 7], Vec<(Address, [String; 2])>, Vec<Peer>, Vec<(String, i16, bool)>);
+type Meaning = (Instance, [String; 7], Vec<(Address, [String; 2])>, Vec<Peer>, Vec<(bool, String, i16, bool)>);
 
 /// Strings by their text, for two configurations with pools of their own.
 fn meaning(c: &Config, i: &Instance) -> Meaning {
@@ -177,8 +179,13 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
     });
     let h = &i.hooks;
     let names = [i.name, i.interface, h.any, h.master, h.backup, h.fault, h.stop].map(|id| c.str(id).into());
-    let tracks = c.tracks_of(i).iter().map(|t| (c.str(t.what.name()).into(), t.weight, t.reverse));
-    (plain, names, addresses.collect(), c.peers_of(i).into(), tracks.collect())
+    (plain, names, addresses.collect(), c.peers_of(i).into(), tracked(c, c.tracks_of(i)))
+}
+
+/// Whether it is a check, its name, its weight, `reverse`.
+fn tracked(c: &Config, tracks: &[Track]) -> Vec<(bool, String, i16, bool)> {
+    let one = |t: &Track| (matches!(t.what, Tracked::Check(_)), c.str(t.what.name()).into(), t.weight, t.reverse);
+    tracks.iter().map(one).collect()
 }
 
 /// Writing and reading gives the same, and writing that the same text.
@@ -194,6 +201,7 @@ fn same_again(c: &Config) {
     for (a, b) in c.instances.iter().zip(&again.instances) {
         assert_eq!(meaning(c, a), meaning(&again, b), "in:\n{text}");
     }
+    checks::same(c, &again);
 }
 
 /// A word of the user's own, of at most `max` bytes.
@@ -374,6 +382,7 @@ proptest! {
         bits in (any::<bool>(), any::<bool>()),
         startup_delay in length(),
         plans in proptest::collection::vec(plan(), 1..5),
+        more in checks::plan(),
     ) {
         let mut c = Config { log_unknown: bits.0, strict: bits.1, startup_delay, ..Config::default() };
         c.log_level = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug][level];
@@ -381,6 +390,7 @@ proptest! {
         for (n, plan) in plans.iter().enumerate() {
             build(&mut c, n as u8, plan);
         }
+        checks::build(&mut c, &more);
         same_again(&c);
     }
 }

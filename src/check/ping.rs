@@ -1,9 +1,8 @@
 //! One ICMP or ICMPv6 echo.
 //!
 //! Read first: RFC 792 (echo), RFC 4443 §4. The socket is raw (CAP_NET_RAW) and connected, so that
-//! only the target's packets count; a kernel filter passes the replies to this probe alone, so that
-//! other pings of this machine do not wake us. What a router on the way says (host unreachable)
-//! comes as the socket's error.
+//! only the target's packets count; a kernel filter passes its echo replies alone, and those to others
+//! we put aside. What a router on the way says (host unreachable) comes as the socket's error.
 
 use std::io;
 use std::net::IpAddr;
@@ -49,7 +48,7 @@ async fn probe(context: &Context, target: IpAddr, from: Option<Source<'_>>) -> i
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // The counter keeps our own probes apart, the payload those of others.
     let id = NEXT.fetch_add(1, Ordering::Relaxed) ^ std::process::id() as u16;
-    let socket = echo::open(target, id)?;
+    let socket = echo::open(target)?;
     leave_from(&socket, from)?;
     rustix::net::connect(&socket, &toward(&socket, target, 0, from)?)?;
     let request = request(target.is_ipv4(), id, [random(), random()]);

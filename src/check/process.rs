@@ -21,6 +21,8 @@ const COMM: usize = 15;
 const MAX_LINE: usize = 512;
 /// Processes between two pauses, in which adverts go out.
 const BATCH: u32 = 16;
+/// Processes that are remembered between two looks.
+const KNOWN: usize = 8;
 
 /// Which processes count, and how many are to be.
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +94,15 @@ impl TrimNul for [u8] {
 
 /// Counts the processes of each matcher in one pass; `counts` is as long as `matchers`.
 pub async fn count(matchers: &[Matcher<'_>], counts: &mut [u32]) -> Outcome {
+    scan(matchers, counts, |_| ()).await
+}
+
+/// The same, and `found` hears of each process that counts.
+async fn scan(matchers: &[Matcher<'_>], counts: &mut [u32], mut found: impl FnMut(&[u8])) -> Outcome {
     counts.fill(0);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
-    let proc = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty()).map_err(unreadable)?;
+    let proc = open_proc().map_err(unreadable)?;
     let mut room = [MaybeUninit::uninit(); 1024];
     let mut entries = RawDir::new(&proc, &mut room);
-    let line_wanted = matchers.iter().any(Matcher::wants_line);
     let mut seen = 0;
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(unreadable)?;
@@ -105,18 +110,8 @@ pub async fn count(matchers: &[Matcher<'_>], counts: &mut [u32]) -> Outcome {
         if !pid.iter().all(u8::is_ascii_digit) {
             continue;
         }
-        let (mut comm, mut line) = ([0; 64], [0; MAX_LINE]);
-        // A process may end while we look: then it is not there.
-        let Some(comm) = read(&proc, pid, b"/comm", &mut comm) else {
-            continue;
-        };
-        let comm = comm.strip_suffix(b"\n").unwrap_or(comm);
-        let wanted = line_wanted && matchers.iter().any(|m| m.wants_line() && (m.full_command || m.name_matches(comm)));
-        let line = if wanted { read(&proc, pid, b"/cmdline", &mut line).unwrap_or(&[]) } else { &[] };
-        if matchers.iter().any(|m| m.matches(comm, line)) && alive(&proc, pid) {
-            for (m, n) in matchers.iter().zip(counts.iter_mut()) {
-                *n += u32::from(m.matches(comm, line));
-            }
+        if count_one(&proc, pid, matchers, counts) {
+            found(pid);
         }
         seen += 1;
         if seen % BATCH == 0 {
@@ -124,6 +119,29 @@ pub async fn count(matchers: &[Matcher<'_>], counts: &mut [u32]) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Adds a process to the counts of the matchers that it fits; whether there is one.
+fn count_one(proc: &OwnedFd, pid: &[u8], matchers: &[Matcher<'_>], counts: &mut [u32]) -> bool {
+    let (mut comm, mut line) = ([0; 64], [0; MAX_LINE]);
+    // A process may end while we look: then it is not there.
+    let Some(comm) = read(proc, pid, b"/comm", &mut comm) else {
+        return false;
+    };
+    let comm = comm.strip_suffix(b"\n").unwrap_or(comm);
+    let wanted = matchers.iter().any(|m| m.wants_line() && (m.full_command || m.name_matches(comm)));
+    let line = if wanted { read(proc, pid, b"/cmdline", &mut line).unwrap_or(&[]) } else { &[] };
+    let counts_for_one = matchers.iter().any(|m| m.matches(comm, line)) && alive(proc, pid);
+    if counts_for_one {
+        for (m, n) in matchers.iter().zip(counts.iter_mut()) {
+            *n += u32::from(m.matches(comm, line));
+        }
+    }
+    counts_for_one
+}
+
+fn open_proc() -> Result<OwnedFd, rustix::io::Errno> {
+    rustix::fs::openat(CWD, c"/proc", OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY, Mode::empty())
 }
 
 fn unreadable(e: rustix::io::Errno) -> super::Reason {
@@ -163,30 +181,56 @@ pub struct Process<'a> {
     delay: Micros,
     /// What it found last.
     up: Option<bool>,
+    /// Who counted last, as far as there is room. While enough of them are what they were, there is
+    /// no need to look at anybody else.
+    known: heapless::Vec<heapless::Vec<u8, 10>, KNOWN>,
     watch: Option<ProcessWatch<'a>>,
 }
 
 impl<'a> Process<'a> {
-    /// `known` is what was found before, if anything. With `connector` the kernel is asked to tell of changes; why it does not is the second of what is returned.
+    /// `up` is what was found before, if anything. With `connector` the kernel is asked to tell of
+    /// changes; why it does not is the second of what is returned.
     pub fn new(
         context: &'a Context,
         matcher: Matcher<'a>,
         delay: Micros,
         connector: bool,
-        known: Option<bool>,
+        up: Option<bool>,
     ) -> (Process<'a>, Option<&'static str>) {
         let (watch, why) = match connector.then(|| ProcessWatch::new(context)) {
             Some(Ok(watch)) => (Some(watch), None),
             Some(Err(e)) => (None, Some(why_not(&e))),
             None => (None, None),
         };
-        (Process { context, matcher, delay, up: known, watch }, why)
+        (Process { context, matcher, delay, up, known: heapless::Vec::new(), watch }, why)
     }
 
-    async fn find(&self) -> Outcome {
-        let mut counts = [0];
-        count(&[self.matcher], &mut counts).await?;
+    async fn find(&mut self) -> Outcome {
+        if self.enough_known() {
+            return Ok(());
+        }
+        let (known, mut counts) = (&mut self.known, [0]);
+        known.clear();
+        let note = |pid: &[u8]| {
+            // Who has no room is found again by the next scan.
+            let _ = heapless::Vec::from_slice(pid).map(|pid| known.push(pid));
+        };
+        scan(&[self.matcher], &mut counts, note).await?;
         self.matcher.judge(counts[0])
+    }
+
+    /// Whether those that counted last are enough by themselves. Never with a maximum: there may be more.
+    fn enough_known(&self) -> bool {
+        if self.matcher.max.is_some() || self.known.len() < self.matcher.min as usize {
+            return false;
+        }
+        let Ok(proc) = open_proc() else { return false };
+        let mut counts = [0];
+        // Each is looked at anew, so that a pid that came to be another's does not count.
+        self.known.iter().any(|pid| {
+            count_one(&proc, pid, &[self.matcher], &mut counts);
+            counts[0] >= self.matcher.min
+        })
     }
 }
 
@@ -274,6 +318,49 @@ mod tests {
                 c.wait().unwrap();
             }
             assert_eq!(count_of(m), 0);
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn who_is_known_is_looked_at_anew() {
+        let dir = std::env::temp_dir().join(format!("picovrrp-known-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let shell = dir.join("pv-known");
+        std::fs::copy("/bin/sh", &shell).unwrap();
+        let becomes_other = || {
+            let mut command = Command::new(&shell);
+            command.args(["-c", "read line; exec sleep 61"]).stdin(std::process::Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let m = Matcher { min: 2, ..matcher("pv-known") };
+        let mut children = [becomes_other(), becomes_other()];
+        eventually("both", || (count_of(m) == 2).then_some(()));
+        run(async |context| {
+            let (mut process, _) = Process::new(context, m, Micros::ZERO, false, None);
+            assert!(!process.enough_known(), "nobody is known at first");
+            for _ in 0..2 {
+                assert_eq!(process.find().await, Ok(()));
+                assert!(process.enough_known());
+            }
+            // The same pid under another name.
+            children[0].stdin = None;
+            eventually("one less", || (count_of(m) == 1).then_some(()));
+            assert!(!process.enough_known());
+            assert_eq!(process.find().await.unwrap_err(), "1 running, 2 wanted");
+            children[0].kill().unwrap();
+            children[0].wait().unwrap();
+            children[0] = becomes_other();
+            eventually("both again", || (count_of(m) == 2).then_some(()));
+            assert_eq!(process.find().await, Ok(()));
+            // With a maximum a third counts.
+            process.matcher.max = Some(2);
+            assert_eq!(process.find().await, Ok(()));
+            assert!(!process.enough_known());
+        });
+        for c in &mut children {
+            c.kill().unwrap();
+            c.wait().unwrap();
         }
         std::fs::remove_dir_all(dir).unwrap();
     }

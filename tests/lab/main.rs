@@ -18,4 +18,5 @@ mod restart;
 mod service;
 mod stalls;
 mod start;
+mod storms;
 mod tracking;

@@ -8,9 +8,12 @@
 mod support;
 
 mod apache;
+mod bgp;
+mod dns;
 mod guide;
 mod http;
 mod kit;
+mod mail;
 mod nginx;
 mod postgres;
 mod trigger;

@@ -43,7 +43,7 @@ impl Query {
         if !name.is_empty() {
             for label in name.split('.') {
                 match label.len() {
-                    0 => return Err("a label of the domain name is empty"),
+                    0 => return Err("a label of the domain name is empty: expected one dot between two labels"),
                     1..=63 => {}
                     _ => return Err("a label of a domain name has at most 63 bytes"),
                 }

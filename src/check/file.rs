@@ -32,7 +32,7 @@ const CALM: Micros = Micros::from_millis(50);
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A number from -254 to 254.
+    /// A number from -254 to 254; one beyond them counts as the nearest.
     Number(i16),
     /// There is no such file.
     Missing,
@@ -42,8 +42,6 @@ pub enum Value {
     Empty,
     /// It holds something else than one number.
     NotANumber,
-    /// It holds a number that is too large or too small.
-    OutOfRange,
 }
 
 impl Value {
@@ -55,7 +53,6 @@ impl Value {
             Value::Unreadable(n) => Err(reason(&mut |t| uwrite!(t, "the file cannot be read: error {}", n))),
             Value::Empty => Err(because("the file is empty")),
             Value::NotANumber => Err(because("the file does not hold a number")),
-            Value::OutOfRange => Err(because("the number is not from -254 to 254")),
         }
     }
 
@@ -70,7 +67,9 @@ impl Value {
             return Value::NotANumber;
         }
         let n = digits.iter().fold(0i16, |n, d| (10 * n + (d - b'0') as i16).min(MAX + 1));
-        if n > MAX { Value::OutOfRange } else { Value::Number(if negative { -n } else { n }) }
+        // What is beyond the largest counts as the largest.
+        let n = n.min(MAX);
+        Value::Number(if negative { -n } else { n })
     }
 }
 
@@ -294,8 +293,8 @@ mod tests {
             (" -254 \n", Number(-254)),
             ("+254", Number(254)),
             ("007\r\n\t", Number(7)),
-            ("255", OutOfRange),
-            ("-99999999999999999999", OutOfRange),
+            ("255", Number(254)),
+            ("-99999999999999999999", Number(-254)),
             ("", NotANumber),
             ("-", NotANumber),
             ("1 2", NotANumber),
@@ -318,7 +317,7 @@ mod tests {
 
         #[test]
         fn all_numbers(n: i16) {
-            let want = if n.unsigned_abs() <= 254 { Value::Number(n) } else { Value::OutOfRange };
+            let want = Value::Number(n.clamp(-254, 254));
             proptest::prop_assert_eq!(Value::parse(n.to_string().as_bytes()), want);
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Url<'a> {
         }
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err("a user in the URL is not supported");
+            return Err("a user in the URL is not supported: expected http://ADDRESS[:PORT][/PATH]");
         }
         let (host, port) = if let Some(v6) = authority.strip_prefix('[') {
             let (ip, behind) = v6.split_once(']').ok_or("']' is missing behind the IPv6 address")?;
@@ -83,18 +83,27 @@ impl<'a> Url<'a> {
             let host = match host.parse::<Ipv4Addr>() {
                 Ok(ip) => Host::Ip(ip.into()),
                 Err(_) if host.eq_ignore_ascii_case("localhost") => Host::Localhost,
-                Err(_) if host.is_empty() => return Err("the URL has no host"),
+                Err(_) if host.is_empty() => return Err("the URL has no host: expected http://ADDRESS[:PORT][/PATH]"),
                 Err(_) => return Err("the host must be an address or localhost: a name would need a look-up"),
             };
             (host, port)
         };
+        match host {
+            Host::Ip(ip) if ip.is_multicast() => return Err("the host must be the address of one host"),
+            Host::Ip(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
+                return Err("the host cannot be a link-local address, which needs an interface: expected another");
+            }
+            _ => {}
+        }
         let port = match port {
             None => 80,
-            Some(p) if p.bytes().all(|b| b.is_ascii_digit()) => p.parse().map_err(|_| "not a port")?,
-            Some(_) => return Err("not a port"),
+            Some(p) if p.bytes().all(|b| b.is_ascii_digit()) => {
+                p.parse().map_err(|_| "the port must be a number from 1 to 65535")?
+            }
+            Some(_) => return Err("the port must be a number from 1 to 65535"),
         };
         if port == 0 {
-            return Err("not a port");
+            return Err("the port must be a number from 1 to 65535");
         }
         Ok(Url { host, port, authority, target })
     }

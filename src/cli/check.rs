@@ -11,6 +11,7 @@ use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
 use picovrrp::config::{explain, line};
 
+use super::scripts::Scripts;
 use super::{CONFIG, Exit, Stdio, complain, scripts};
 
 /// Check a configuration.
@@ -37,17 +38,15 @@ pub(super) struct Check {
 
 /// Reads a file in the line language. With `scripts` the commands in it must be such that they can
 /// be run here.
-pub(super) fn read(file: &Path, scripts: bool, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
+pub(super) fn read(file: &Path, scripts: Scripts, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
     let mut commands = Box::new(Commands::new());
     line::parse_with_commands(&mut Stdio(File::open(file)?), config, found, &mut commands)?;
-    if scripts && found.errors() == 0 {
-        scripts::verify(config, &commands, found);
-    }
+    scripts::verify(config, &commands, scripts, found);
     Ok(())
 }
 
 /// Reads a file and reports what is wrong with it on stderr; `None` if it cannot be used.
-pub(super) fn load(file: &Path, scripts: bool) -> Result<Box<Config>, Exit> {
+pub(super) fn load(file: &Path, scripts: Scripts) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::default());
     let mut found = Box::new(Diagnostics::new());
     if let Err(e) = read(file, scripts, &mut config, &mut found) {
@@ -68,7 +67,7 @@ pub(super) fn run(check: &Check) -> Exit {
         complain("--against wants a priority from 1 to 255");
         return Exit::Usage;
     }
-    let config = match load(&check.file, !check.offline) {
+    let config = match load(&check.file, if check.offline { Scripts::Leave } else { Scripts::Refuse }) {
         Ok(config) => config,
         Err(exit) => return exit,
     };

@@ -8,6 +8,7 @@ use picovrrp::sys::files::RunDir;
 use picovrrp::sys::syslog::{self, Target};
 use picovrrp::sys::{clock, privilege};
 
+use super::scripts::Scripts;
 use super::{CONFIG, Exit, check, complain};
 
 /// Run the daemon in the foreground.
@@ -35,7 +36,7 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
         complain("--realtime wants a priority from 1 to 99");
         return Exit::Usage;
     }
-    let config = match check::load(&run.file, true) {
+    let config = match check::load(&run.file, Scripts::Warn) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
@@ -70,7 +71,7 @@ fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) ->
     let mut daemon = Daemon::new(Setup {
         config,
         file,
-        reader: Box::new(move |config, found| check::read(&again, true, config, found)),
+        reader: Box::new(move |config, found| check::read(&again, Scripts::Refuse, config, found)),
         run_dir,
         lock,
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),

@@ -1,7 +1,7 @@
 //! Whether the commands of a configuration can be run: each program is there, may be executed by the
 //! user it runs as, and, with `script-security on`, can be changed by nobody else.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
 use picovrrp::config::commands::{CommandAt, Commands};
 use picovrrp::config::diagnostics::{Diagnostics, Pos};
@@ -11,15 +11,32 @@ use picovrrp::sys::process::{User, find, lookup_user};
 use picovrrp::sys::script_security::{Unsafe, Why, check_command};
 use ufmt::uWrite;
 
+/// What is to be done about commands that cannot be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scripts {
+    /// They are not looked at: they are another machine's.
+    Leave,
+    /// The configuration is used all the same: a router without a hook is better than none. What cannot
+    /// be run is not; a check counts as down.
+    Warn,
+    /// The configuration is not used.
+    Refuse,
+}
+
 /// Reports those that cannot, each at its place.
-pub(super) fn verify(config: &Config, commands: &Commands, found: &mut Diagnostics) {
-    let ours = match daemon::script_user(config) {
-        Ok(user) => user.unwrap_or_else(User::ourselves),
-        Err(why) => {
-            error(found, commands.script_user, &why);
-            return found.sort();
-        }
+pub(super) fn verify(config: &Config, commands: &Commands, scripts: Scripts, found: &mut Diagnostics) {
+    if scripts == Scripts::Leave {
+        return;
+    }
+    let mut report = |at: Pos, message: &str| match scripts {
+        Scripts::Warn => found.warning(at, &mut |t| t.write_str(message)),
+        _ => found.error(at, &mut |t| t.write_str(message)),
     };
+    let ours = daemon::script_user(config).map(|user| user.unwrap_or_else(User::ourselves));
+    if let Err(why) = &ours {
+        report(commands.script_user, why);
+    }
+    let ours = ours.unwrap_or_else(|_| User::ourselves());
     for command in commands.list() {
         let spec = config.str(command.user);
         let named = match spec {
@@ -27,14 +44,19 @@ pub(super) fn verify(config: &Config, commands: &Commands, found: &mut Diagnosti
             spec => match lookup_user(spec) {
                 Ok(user) => Some(user),
                 Err(why) => {
-                    error(found, command.user_at, &format!("'user' {spec}: {why}"));
+                    report(command.user_at, &format!("'user' {spec}: {why}"));
                     continue;
                 }
             },
         };
         if let Err(why) = can_run(config, command, named.as_ref().unwrap_or(&ours)) {
-            error(found, command.at, &format!("'{}': {why}", command.what));
+            report(command.at, &format!("'{}': {why}", command.what));
         }
+    }
+    let fifo = config.str(config.notify_fifo);
+    let is_fifo = |path: &str| std::fs::symlink_metadata(path).map(|f| f.file_type().is_fifo());
+    if !fifo.is_empty() && matches!(is_fifo(fifo), Ok(false)) {
+        report(commands.notify_fifo, &format!("'notify-fifo': {fifo} is there already and is no FIFO"));
     }
     found.sort();
 }
@@ -42,7 +64,17 @@ pub(super) fn verify(config: &Config, commands: &Commands, found: &mut Diagnosti
 fn can_run(config: &Config, command: &CommandAt, user: &User) -> Result<(), Unsafe> {
     let Some(program) = config.str(command.command).split_ascii_whitespace().next() else { return Ok(()) };
     match check_command(program, user) {
-        Err(e) if !config.script_security && is_about_safety(e.why) && is_there(program) => Ok(()),
+        Err(e) if !config.script_security && is_about_safety(e.why) => match is_there(program) {
+            true => Ok(()),
+            // What is wrong is not what was found first.
+            false => {
+                let mut component = heapless::String::new();
+                let whole = program.chars().try_for_each(|c| component.push(c));
+                let found = find(program).is_ok_and(|path| std::fs::metadata(path.as_str()).is_ok());
+                let why = if found || whole.is_err() { Why::NotExecutable } else { Why::Missing };
+                Err(Unsafe { component, why })
+            }
+        },
         other => other.map(|_| ()),
     }
 }
@@ -56,8 +88,4 @@ fn is_about_safety(why: Why) -> bool {
 fn is_there(program: &str) -> bool {
     let found = find(program).ok().and_then(|path| std::fs::metadata(path.as_str()).ok());
     found.is_some_and(|f| f.is_file() && f.permissions().mode() & 0o111 != 0)
-}
-
-fn error(found: &mut Diagnostics, at: Pos, message: &str) {
-    found.error(at, &mut |t| t.write_str(message));
 }

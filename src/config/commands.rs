@@ -29,6 +29,8 @@ pub struct Commands {
     list: Vec<CommandAt, MAX_COMMANDS>,
     /// Where `script-user` names one; line 0 for nowhere.
     pub script_user: Pos,
+    /// Where `notify-fifo` names one; line 0 for nowhere.
+    pub notify_fifo: Pos,
 }
 
 impl Commands {
@@ -43,7 +45,10 @@ impl Commands {
     }
 
     pub(super) fn add(&mut self, command: CommandAt) {
-        // A file that repeats `defaults` many times may have more; those behind are found out when they run.
-        let _ = self.list.push(command);
+        let same = |c: &CommandAt| (c.what, c.command, c.user) == (command.what, command.command, command.user);
+        if !self.list.iter().any(same) {
+            // A file whose `defaults` name many more than instances take is the only one that has more.
+            let _ = self.list.push(command);
+        }
     }
 }

@@ -35,7 +35,7 @@ fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
         contest(i, t)?;
         tracking::sentences(config, i, t)?;
         tracking::table(config, i, against, t)?;
-        start(i, t)?;
+        start(config, i, t)?;
         announcements(i, t)?;
         notes(i, t)?;
     }
@@ -128,7 +128,10 @@ fn contest(i: &Instance, t: &mut Text<'_>) -> Written {
     t.write_str("  Against one of higher priority: the other wins, if it preempts; at priority 255 it always does.\n")
 }
 
-fn start(i: &Instance, t: &mut Text<'_>) -> Written {
+fn start(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
+    if tracking::waits(config, i) {
+        t.write_str("  At start it waits for the first result of each check that it is in Fault without.\n")?;
+    }
     if i.priority == OWNER {
         return t.write_str("  At start it becomes Active at once, without listening first (priority 255).\n");
     }

@@ -32,7 +32,11 @@ impl Core {
                 if let Report::Check { check, from, to } = r {
                     return self.log_check(*check, *from, *to, now);
                 }
-                let verdict = self.limiter.allow(report::class(r), now);
+                let verdict = match r {
+                    // Each instance for itself: this is what moves an address.
+                    Report::Priority { instance, .. } => self.priority_limiter.allow(instance.0 as usize, now),
+                    _ => self.limiter.allow(report::class(r), now),
+                };
                 limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
             }
             Note::Refused(system, errno) => {

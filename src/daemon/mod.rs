@@ -13,7 +13,7 @@ use heapless::Vec;
 use smol::LocalExecutor;
 
 use crate::config::diagnostics::Diagnostics;
-use crate::config::model::{Config, MAX_CHECKS, MAX_LINKS};
+use crate::config::model::{Config, MAX_CHECKS, MAX_INSTANCES, MAX_LINKS};
 use crate::notify::Notifier;
 use crate::router::{Event, Router};
 use crate::sys::clock;
@@ -90,6 +90,8 @@ pub struct Core {
     limiter: Limiter<{ report::CLASSES }>,
     /// Each check's share of the log.
     check_limiter: Limiter<MAX_CHECKS>,
+    /// Each instance's share for changes of its priority.
+    priority_limiter: Limiter<MAX_INSTANCES>,
     /// The addresses of one interface, while they are told.
     addresses: AddressList,
     /// Interfaces whose addresses are to be read again.
@@ -150,6 +152,7 @@ impl Daemon {
             started: clock::now(),
             limiter: Limiter::new(),
             check_limiter: Limiter::new(),
+            priority_limiter: Limiter::new(),
             addresses: AddressList::new(),
             dirty: Vec::new(),
             ownership_changed: false,
@@ -418,8 +421,12 @@ impl Core {
         if found.errors() > 0 {
             lines.lines().for_each(|l| log::error!("{l}"));
             log::error!("reload refused, the running configuration stays");
-            let first = lines.lines().find(|l| !l.contains(": warning: ")).unwrap_or("");
-            return Err(first.to_owned());
+            let mut all = lines.lines().filter(|l| !l.contains(": warning: "));
+            let first = all.next().unwrap_or("").to_owned();
+            return Err(match all.count() {
+                0 => first,
+                more => format!("{first} (and {more} more: 'picovrrp check' shows them)"),
+            });
         }
         lines.lines().for_each(|l| log::warn!("{l}"));
         let user = match script_user(&config) {

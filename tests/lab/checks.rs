@@ -321,18 +321,19 @@ fn what_is_wrong_is_told_with_its_place() {
     let plain = lab.dir().join("plain");
     fs::write(&plain, "#!/bin/sh\n").expect("written");
     let instance = V3.config("priority 150");
-    for (text, expected) in [
-        (format!("{instance}  track nowhere\n"), ":3:9: "),
-        (format!("check c tcp 192.0.2.9 80 every 0\n{instance}"), ":1:32: "),
-        (format!("check c script /no/such/script\n{instance}  track c\n"), ":1:16: "),
-        (format!("check c script {}\n{instance}  track c\n", plain.display()), ":1:16: "),
-        (format!("check c script {}\n{instance}  track c\n", unsafe_script.display()), ":1:16: "),
-        (format!("check c tcp 192.0.2.9 80\n{instance}  track c weight 254\n"), ":4:18: "),
-        (format!("{instance}  notify-master /no/such/hook\n"), ":3:17: "),
+    for (text, expected, at_start) in [
+        (format!("{instance}  track nowhere\n"), ":3:9: ", true),
+        (format!("check c tcp 192.0.2.9 80 every 0\n{instance}"), ":1:32: ", true),
+        (format!("check c script /no/such/script\n{instance}  track c\n"), ":1:16: ", false),
+        (format!("check c script {}\n{instance}  track c\n", plain.display()), ":1:16: ", false),
+        (format!("check c script {}\n{instance}  track c\n", unsafe_script.display()), ":1:16: ", false),
+        (format!("check c tcp 192.0.2.9 80\n{instance}  track c weight 254\n"), ":4:18: ", true),
+        (format!("{instance}  notify-master /no/such/hook\n"), ":3:17: ", false),
     ] {
         let file = lab.dir().join("bad.conf");
         fs::write(&file, &text).expect("written");
-        for command in ["check", "run"] {
+        // What cannot be run here keeps no daemon from starting.
+        for command in ["check", "run"].into_iter().take(1 + usize::from(at_start)) {
             let mut run = std::process::Command::new(BINARY);
             run.arg("--run-dir").arg(lab.dir().join("bad-run")).arg(command).arg("-f").arg(&file);
             let done = run.output().expect("the binary runs");
@@ -342,4 +343,168 @@ fn what_is_wrong_is_told_with_its_place() {
             assert!(line.starts_with(&format!("{}{expected}", file.display())), "{command}: {text}\n{said}");
         }
     }
+}
+
+/// A reload kills the scripts that run and starts no more than are allowed, and nobody fails by it.
+#[test]
+fn a_reload_while_all_scripts_run_moves_nothing() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let slow = script(&lab.dir().join("scripts"), "slow", "sleep 1");
+    let quick = script(&lab.dir().join("scripts"), "quick", "exit 0");
+    let config = |with: &Path, every: &str| {
+        let mut text = String::from("max-children 32\n");
+        let mut tracks = String::new();
+        for n in 0..32 {
+            text += &format!("check s{n} script \"{} {n}\" every {every} timeout 30s\n", with.display());
+            tracks += &format!("  track s{n}\n");
+        }
+        format!("{text}{}{tracks}", V3.config("priority 150"))
+    };
+    let one = Picovrrp::start_until(&a, &config(&quick, "100ms"), "MASTER");
+    let transitions = one.instance()["transitions"].clone();
+    let children = || {
+        let path = format!("/proc/{0}/task/{0}/children", one.process.pid());
+        fs::read_to_string(path).unwrap_or_default().split_whitespace().count()
+    };
+    // Other scripts: what they say is new, so they run at once, and for long.
+    one.write_config(&config(&slow, "30s"));
+    for _ in 0..3 {
+        assert!(one.command(&["reload"]).status.success());
+        wait_until("they run", SOON, || children() >= 20);
+        assert!(children() <= 32, "{} run", children());
+    }
+    wait_until("all have a result", SOON, || {
+        let status = one.status();
+        let checks = status.as_ref().and_then(|s| s["checks"].as_array());
+        checks.is_some_and(|all| all.iter().all(|c| c["state"] == "up"))
+    });
+    assert_eq!((&one.instance()["transitions"], &one.instance()["state"]), (&transitions, &"MASTER".into()));
+    assert!(!one.process.log().contains("cannot be started"), "{}", one.process.log());
+}
+
+#[test]
+fn many_reloads_leave_no_descriptor_no_zombie_and_no_memory_behind() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let look = script(&lab.dir().join("scripts"), "look", "sleep 0.01");
+    let number = lab.dir().join("number");
+    fs::write(&number, "1").expect("written");
+    let mut text = format!("check f file {}\ncheck r route default\n", number.display());
+    for n in 0..8 {
+        text += &format!("check s{n} script \"{} {n}\" every 20ms\n", look.display());
+    }
+    text += &format!("{}  track f\n  track r weight 1\n", V3.config("priority 150"));
+    let one = Picovrrp::start_until(&a, &text, "MASTER");
+    let pid = one.process.pid();
+    let memory = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon runs");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("it has memory").to_owned();
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let descriptors = || fs::read_dir(format!("/proc/{pid}/fd")).expect("the daemon runs").count();
+    let reload = |times: u32| {
+        for _ in 0..times {
+            assert!(one.command(&["reload"]).status.success());
+        }
+    };
+    reload(20);
+    let before = memory();
+    reload(200);
+    assert!(memory() < before + 512, "{before} kB, then {} kB", memory());
+    // Those of the scripts that run come and go.
+    wait_until("few descriptors", SOON, || descriptors() < 40);
+    one.write_config(&V3.config("priority 150"));
+    reload(1);
+    wait_until("no child is left, dead or alive", SOON, || {
+        fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).is_ok_and(|c| c.trim().is_empty())
+    });
+}
+
+#[test]
+fn a_reload_does_not_cut_a_process_checks_delay_short() {
+    let name = format!("pd{}", std::process::id());
+    let t = Checked::start(
+        |lab, _| {
+            fs::copy("/bin/sleep", lab.dir().join(&name)).expect("a copy of sleep");
+            format!("process {name} every 100ms delay 3s")
+        },
+        "track it weight -60",
+    );
+    t.await_state("down", 90);
+    let start = || std::process::Command::new(t.lab.dir().join(&name)).arg("8000").spawn().expect("it starts");
+    let mut child = start();
+    t.await_state("up", 150);
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    observe(ms(300));
+    assert!(t.one.command(&["reload"]).status.success());
+    observe(ms(700));
+    assert_eq!(t.check().expect("a status")["state"], "up", "the service is being restarted");
+    let mut child = start();
+    observe(ms(3000));
+    assert_eq!(t.check().expect("a status")["state"], "up");
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    t.await_state("down", 90);
+}
+
+#[test]
+fn a_file_that_is_being_written_keeps_its_number() {
+    let path = |lab: &Lab| lab.dir().join("number");
+    let mut t = Checked::start(
+        |lab, _| {
+            fs::write(path(lab), "0\n").expect("written");
+            format!("file {} every 300ms", path(lab).display())
+        },
+        "track it weight 0",
+    );
+    t.await_state("value", 150);
+    t.one.wait_state("MASTER", SOON);
+    let transitions = t.one.instance()["transitions"].clone();
+    // Emptied first, written 200 ms later: looks fall between.
+    for _ in 0..5 {
+        let file = fs::File::create(path(&t.lab)).expect("emptied");
+        observe(ms(200));
+        std::io::Write::write_all(&mut &file, b"0\n").expect("written");
+    }
+    observe(ms(300));
+    assert_eq!(t.one.instance()["transitions"], transitions, "{}", t.one.process.log());
+    fs::write(path(&t.lab), "").expect("emptied for good");
+    wait_until("a fault", SOON, || t.one.state().as_deref() == Some("FAULT"));
+}
+
+#[test]
+fn noise_beside_a_watched_file_costs_next_to_nothing() {
+    let dir = |lab: &Lab| lab.dir().join("busy");
+    let t = Checked::start(
+        |lab, _| {
+            fs::create_dir_all(dir(lab)).expect("a directory");
+            fs::write(dir(lab).join("number"), "3").expect("written");
+            format!("file {} every 60s", dir(lab).join("number").display())
+        },
+        "track it",
+    );
+    t.await_state("value", 153);
+    let (before, since) = (t.one.wake_ups(), Instant::now());
+    while since.elapsed() < ms(1000) {
+        fs::write(dir(&t.lab).join("other"), "x").expect("written");
+    }
+    let woken = t.one.wake_ups() - before;
+    assert!(woken < 120, "{woken} times in a second");
+    fs::write(dir(&t.lab).join("number"), "4").expect("written");
+    t.await_state("value", 154);
+}
+
+/// A router without a hook is better than none: the daemon starts, says what is wrong, and fails closed.
+#[test]
+fn a_daemon_starts_with_commands_that_cannot_be_run() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    let config = format!(
+        "check c script /no/such/look every 100ms\n{}  track c weight -60\n  notify /no/such/hook\n",
+        V3.config("priority 150")
+    );
+    let one = Picovrrp::start_until(&a, &config, "MASTER");
+    assert_eq!(one.instance()["effective_priority"], 90);
+    let log = one.process.log();
+    assert!(log.contains(":1:16: warning: 'script': ") && log.contains("/no"), "{log}");
+    // A reload with it is refused, for what runs is better.
+    let refused = one.command(&["reload"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
 }

@@ -149,19 +149,56 @@ fn a_stop_hands_both_over_without_a_gap_and_the_group_is_told_last() {
     assert_eq!(told.iter().filter(|l| l.contains(" STOP ")).count(), 3, "{told:?}");
 }
 
+/// A third router that is better on one of the networks, and has no group: the two give up both
+/// addresses, for neither could serve both.
 #[test]
 fn a_router_that_is_outvoted_on_one_network_gives_up_both() {
+    let mut g = Grouped::start("");
+    let c = g.lab.node("c", 3);
+    let third = format!("instance lan on eth0 vrid 51 {FAST} priority 200\n  address 192.0.2.254/24\n");
+    let mut three = Picovrrp::start_until(&c, &third, "MASTER");
+    g.one.wait_state("BACKUP", SOON);
+    g.a.wait_lacks(WAN, SOON);
+    assert!(c.has(VIP4) && !g.a.has(VIP4) && !g.b.has(VIP4));
+    observe(ms(1500));
+    assert!(!g.a.has(WAN) && !g.b.has(WAN), "neither has one without the other");
+    three.terminate();
+    assert!(three.process.wait_exit(SOON).success());
+    g.one.wait_state("MASTER", SOON);
+    assert!(g.a.has(VIP4) && g.a.has(WAN));
+}
+
+#[test]
+fn one_that_is_deaf_on_one_network_does_not_take_the_other() {
     let mut g = Grouped::start("");
     // The second network falls apart, nobody loses carrier: b hears nobody there, and a on the first.
     g.lab.filter("meta iifname wan-a oifname wan-b drop; iifname wan-b oifname wan-a drop;");
     observe(ms(1500));
     assert_eq!((g.one.state().as_deref(), g.two.state().as_deref()), (Some("MASTER"), Some("BACKUP")));
+    assert!(!g.b.has(WAN));
     g.lab.heal();
-    // b gets the better priority: it takes both, at the same moment.
     let better = config(&g.lab, "b", 200, "");
     g.two.write_config(&better);
     assert!(g.two.command(&["reload"]).status.success());
     g.two.wait_state("MASTER", SOON);
     g.one.wait_state("BACKUP", SOON);
     assert!(g.b.has(VIP4) && g.b.has(WAN) && !g.a.has(VIP4) && !g.a.has(WAN));
+}
+
+/// Input: a reload without the group and one of its instances. Output: both are told FAULT, as keepalived
+/// does; what stays goes on.
+#[test]
+fn what_a_reload_removes_is_told_so() {
+    let g = Grouped::start("");
+    wait_until("all hooks have run", SOON, || g.told("a").len() == 6);
+    let all = config(&g.lab, "a", 150, "");
+    let (head, rest) = all.split_once("instance wan").expect("two instances");
+    assert!(rest.contains("group gateway"));
+    g.one.write_config(head);
+    assert!(g.one.command(&["reload"]).status.success());
+    wait_until("they were told", SOON, || g.told("a").len() == 8);
+    assert_eq!(g.told("a")[6..], ["INSTANCE wan FAULT 150", "GROUP gateway FAULT 0"]);
+    g.a.wait_lacks(WAN, SOON);
+    assert!(g.a.has(VIP4));
+    assert_eq!(g.one.state().as_deref(), Some("MASTER"));
 }

@@ -126,3 +126,54 @@ fn hotplug_is_called_as_openwrts_keepalived_calls_it() {
         one.process.log()
     );
 }
+
+#[test]
+fn a_stop_ends_the_startup_command_before_the_shutdown_command_runs() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let (dir, out) = (lab.dir().join("hooks"), lab.dir().join("told"));
+    let up = script(&dir, "up", &format!("echo $$ > {}; exec sleep 600", lab.dir().join("pid").display()));
+    let down = script(
+        &dir,
+        "down",
+        &format!(
+            "kill -0 $(cat {}) 2>/dev/null && echo both >> {1}; echo down >> {1}",
+            lab.dir().join("pid").display(),
+            out.display()
+        ),
+    );
+    let config =
+        format!("startup {} timeout 5m\nshutdown {}\n{}", up.display(), down.display(), V3.config("priority 255"));
+    let mut one = Picovrrp::start(&a, &config);
+    wait_until("the startup command runs", SOON, || lab.dir().join("pid").exists());
+    one.terminate();
+    assert!(one.process.wait_exit(SOON).success());
+    assert_eq!(lines(&out), ["down"]);
+    assert!(!a.has(VIP4));
+}
+
+/// Input: 20 instances with a hook for the stop that takes three seconds. Output: all are told; a stop
+/// with hooks that hang is over within 30 seconds all the same.
+#[test]
+fn a_stop_waits_for_many_hooks_and_not_for_ever() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let (dir, out) = (lab.dir().join("hooks"), lab.dir().join("told"));
+    let slow = script(&dir, "slow", &format!("sleep 3; echo x >> {}", out.display()));
+    let mut config = String::new();
+    for n in 1..=20 {
+        config += &format!("instance i{n} on eth0 vrid {n} priority 255 address 10.9.1.{n}/32\n");
+        config += &format!("  notify-stop {}\n", slow.display());
+    }
+    let mut one = Picovrrp::start(&a, &config);
+    one.wait_state("MASTER", SOON);
+    one.terminate();
+    assert!(one.process.wait_exit(SOON).success());
+    assert_eq!(lines(&out).len(), 20);
+
+    let hang = script(&dir, "hang", "trap '' TERM; sleep 600; sleep 600");
+    let config = format!("shutdown {0}\n{1}  notify-stop {0}\n", hang.display(), V3.config("priority 255"));
+    let mut one = Picovrrp::start_until(&a, &config, "MASTER");
+    let since = std::time::Instant::now();
+    one.terminate();
+    assert!(one.process.wait_exit(std::time::Duration::from_secs(40)).success());
+    assert!(since.elapsed().as_secs_f64() < 30.0, "{:?}", since.elapsed());
+}

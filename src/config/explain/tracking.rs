@@ -5,7 +5,7 @@ use heapless::Vec;
 use ufmt::{uWrite, uwrite};
 
 use crate::config::model::{
-    CheckKind, Condition, Config, Group, Instance, MAX_TRACKS, Preempt, Track, Tracked, Weights,
+    CheckKind, Condition, Config, Group, Initial, Instance, MAX_TRACKS, Preempt, Track, Tracked, Weights,
 };
 use crate::text::{Text, Written};
 use crate::vrrp::packet::PRIORITY_OWNER as OWNER;
@@ -71,6 +71,17 @@ fn counted<'c>(config: &'c Config, i: &'c Instance) -> Vec<Counted<'c>, MAX_TRAC
         }
     }
     all
+}
+
+/// Whether `i` does not start before checks have spoken.
+pub(super) fn waits(config: &Config, i: &Instance) -> bool {
+    counted(config, i).iter().any(|c| match c.track.what {
+        Tracked::Check(name) => {
+            let check = config.check_named(name).and_then(|c| config.checks.get(c));
+            c.track.weight == 0 && check.is_some_and(|c| c.initial == Initial::Unknown)
+        }
+        Tracked::Interface(_) => false,
+    })
 }
 
 /// Each thing that counts for `i`, in a sentence of its own.

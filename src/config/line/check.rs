@@ -137,6 +137,9 @@ fn unknown(r: &mut Reader<'_>, w: &Words<'_>, kind: &Kind, word: &str) {
     r.asm.diag.error(w.pos(), &mut |t| {
         uwrite!(t, "unknown option '{}' of '{}'", Excerpt(word), kind.word)?;
         match near {
+            _ if matches!(word, "weight" | "reverse") => {
+                uwrite!(t, ": expected behind 'track NAME' in an instance or group")
+            }
             Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
             None => Ok(()),
         }

@@ -13,7 +13,7 @@ pub(super) fn group(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         Err(_) => {
             // What is behind it is worth reading for its own errors.
             r.asm.begin_broken_group();
-            skip_value(w);
+            skip_value(w, GROUP);
             named = true;
         }
     }

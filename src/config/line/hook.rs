@@ -34,6 +34,17 @@ impl Reader<'_> {
         if words.contains(|c: char| c.is_control() && c != '\t') {
             return Err(self.refuse(at, "a control character in a command: expected printable text"));
         }
+        let shells = ["|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1", ">/dev/null"];
+        if let Some(word) = words.split([' ', '\t']).find(|word| shells.contains(word)) {
+            self.asm.diag.warning(at, &mut |t| {
+                uwrite!(
+                    t,
+                    "'{}' runs without a shell, so '{}' is a plain argument: put it into a script",
+                    keyword,
+                    word
+                )
+            });
+        }
         self.asm.intern(at, words)
     }
 

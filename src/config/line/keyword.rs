@@ -113,8 +113,9 @@ pub(super) fn is_property(word: &str) -> bool {
 }
 
 /// Goes behind a wrong value, unless it was forgotten and the next word is a property.
-pub(super) fn skip_value(w: &mut Words<'_>) {
-    if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
+pub(super) fn skip_value(w: &mut Words<'_>, place: u8) {
+    let is_next = |word: &str| find(word, place).is_some() || LATER_PROPERTIES.contains(&word);
+    if w.peek().is_some_and(|word| w.quoted() || !is_next(word)) {
         w.skip();
     }
 }
@@ -181,7 +182,7 @@ impl<'a> Reader<'a> {
                 Some(keyword) => {
                     self.options = &[];
                     if self.property(w, keyword, at).is_err() {
-                        skip_value(w);
+                        skip_value(w, place);
                         self.resume(w, place, true);
                     }
                 }

@@ -75,6 +75,9 @@ pub(super) fn notify_timeout(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 }
 
 pub(super) fn notify_fifo(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    if let Some(commands) = &mut r.asm.commands {
+        commands.notify_fifo = w.pos();
+    }
     r.asm.config.notify_fifo = r.path(w, "notify-fifo")?;
     Ok(())
 }
@@ -142,7 +145,7 @@ pub(super) fn instance(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         Err(_) => {
             // The properties behind it are worth reading for their own errors.
             r.asm.begin_broken();
-            skip_value(w);
+            skip_value(w, INSTANCE);
         }
     }
     r.properties(w, INSTANCE, false);

@@ -5,7 +5,7 @@ use ufmt::{uWrite, uwrite};
 
 use crate::config::assemble::Assembler;
 use crate::config::diagnostics::{Excerpt, Pos, suggest};
-use crate::config::model::{CheckKind, Config, Instance, MAX_LINKS, Range, StrId, Tracked};
+use crate::config::model::{CheckKind, Config, Instance, MAX_LINKS, Range, StrId, Tracked, Weights};
 use crate::vrrp::packet::PRIORITY_OWNER;
 
 impl Assembler<'_> {
@@ -40,6 +40,7 @@ impl Assembler<'_> {
             let owner = instance.priority == PRIORITY_OWNER;
             self.check_trackers("instance", instance.name, instance.tracks, owner);
             self.check_own_interface(&instance);
+            self.check_unweighed(&instance);
         }
         for g in 0..self.config.groups.len() {
             let group = self.config.groups[g];
@@ -63,6 +64,24 @@ impl Assembler<'_> {
             } else if owner && track.weight != 0 {
                 self.diag.warning(place.at, &mut |t| {
                     uwrite!(t, "{} '{}' has priority 255, which no weight changes: {} has no effect", of, name, what)
+                });
+            }
+        }
+    }
+
+    /// Weights that count for nobody.
+    fn check_unweighed(&mut self, instance: &Instance) {
+        let groups = self.config.groups.iter();
+        let mut off = groups.filter(|g| g.weights == Weights::Nobody);
+        let Some(group) = off.find(|g| self.config.members_of(g).contains(&instance.name)) else { return };
+        for i in instance.tracks.indices() {
+            let (Some(track), Some(place)) = (self.config.tracks.get(i), self.track_at.get(i)) else { break };
+            if track.weight != 0 {
+                let strings = &self.config.strings;
+                let (name, what, group) =
+                    (strings.get(instance.name), strings.get(track.what.name()), strings.get(group.name));
+                self.diag.warning(place.at, &mut |t| {
+                    uwrite!(t, "instance '{}' is in group '{}' with 'weights off': {} has no effect", name, group, what)
                 });
             }
         }

@@ -111,7 +111,7 @@ fn kinds() {
         ("http http://example.org/", "14: the host must be an address or localhost: a name would need a look-up"),
         ("http http://192.0.2.1/ status 99", "39: 'status' needs a number from 100 to 599, not '99'"),
         ("dns 192.0.2.53", "23: 'dns' needs a server and the name to ask for"),
-        ("dns 192.0.2.53 a..b", "24: a label of the domain name is empty"),
+        ("dns 192.0.2.53 a..b", "24: a label of the domain name is empty: expected one dot between two labels"),
         (
             "dns 192.0.2.53 a type SRV",
             "31: 'type' needs 'A', 'NS', 'CNAME', 'SOA', 'PTR', 'MX', 'TXT' or 'AAAA', not 'SRV'",

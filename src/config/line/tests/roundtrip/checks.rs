@@ -12,7 +12,7 @@ fn every_construct() {
          instance lan on eth0 vrid 51 address 192.168.1.1/24\n\
          track uplink weight -60\ntrack trigger\ntrack-interface wan weight 5 reverse\n\
          check trigger file /run/trigger\n\
-         group gateway lan \"on\" weights off notify /bin/g\n\
+         group gateway lan \"on\" weights own notify /bin/g\n\
          track dns\nnotify-stop /bin/s\n\
          check dns dns 192.0.2.53 example.org type mx port 54 every 5s\n\
          instance \"on\" on eth0 vrid 52 address fe80::1\n",
@@ -38,7 +38,7 @@ fn every_construct() {
     let g = &c.groups[0];
     assert_eq!(
         (c.str(g.name), g.weights, c.str(g.hooks.any), c.str(g.hooks.stop)),
-        ("gateway", Weights::Nobody, "/bin/g", "/bin/s")
+        ("gateway", Weights::Own, "/bin/g", "/bin/s")
     );
     assert_eq!(c.members_of(g).iter().map(|m| c.str(*m)).collect::<Vec<_>>(), ["lan", "on"]);
     assert_eq!(tracked(&c, c.tracks_of_group(g)), [(true, "dns".into(), 0, false)]);
@@ -88,7 +88,7 @@ fn canonical() {
           track f weight 0\n\
         \n\
         group g a b\n  \
-          weights off\n  \
+          weights own\n  \
           track r\n  \
           track r6\n  \
           track n\n  \

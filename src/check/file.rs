@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use ufmt::uwrite;
 
 use super::{Look, Reason, Seen, because, reason};
+use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -26,6 +27,8 @@ pub const MAX_FILES: usize = 32;
 /// Directories above a missing one that are tried.
 const MAX_DEPTH: usize = 32;
 
+/// How long a file may be empty while it is written, at least.
+const PATIENCE: Micros = Micros::from_secs(2);
 /// How long changes of other files in a directory are left alone.
 const CALM: Micros = Micros::from_millis(50);
 
@@ -236,33 +239,38 @@ fn split(path: &str) -> (&str, &str) {
 /// The number in a file as a check.
 pub struct File<'a> {
     path: &'a str,
-    /// The number found last, if that was no longer ago than one look at an empty file.
+    /// The number found last.
     last: Option<i16>,
+    /// Since when the file is empty.
+    empty: Option<Instant>,
+    /// For how long an empty file counts as what it was.
+    patience: Micros,
     watch: io::Result<FileWatch<'a, 'a>>,
 }
 
 impl<'a> File<'a> {
     /// Not every file system tells of changes, and there may be no watch left to have.
-    pub fn new(context: &'a Context, path: &'a str) -> File<'a> {
+    /// A file that is looked at at this interval.
+    pub fn new(context: &'a Context, path: &'a str, every: Micros) -> File<'a> {
+        let patience = every.clamp(PATIENCE, Micros(5 * PATIENCE.0));
         let watch = FileWatch::new(context).and_then(|mut watch| watch.add(path).map(|_| watch));
-        File { path, last: None, watch }
+        File { path, last: None, empty: None, patience, watch }
     }
 }
 
 impl Look for File<'_> {
     async fn look(&mut self, _deadline: Instant) -> Seen {
-        match (read(self.path), self.last.take()) {
-            // A shell empties a file before it runs the command that writes it: until the next look, or
-            // until the writer is done, the last number counts.
-            (Value::Empty, Some(last)) => Seen::Number(last),
-            (value, _) => match value.number() {
-                Ok(n) => {
-                    self.last = Some(n);
-                    Seen::Number(n)
-                }
-                Err(why) => Seen::NoNumber(why),
-            },
+        let value = read(self.path);
+        if let (Value::Empty, Some(last)) = (value, self.last) {
+            // A shell empties a file before it runs the command that writes it.
+            let now = clock::now();
+            if now.since(*self.empty.get_or_insert(now)) < self.patience {
+                return Seen::Number(last);
+            }
         }
+        self.empty = None;
+        self.last = value.number().ok();
+        value.number().map_or_else(Seen::NoNumber, Seen::Number)
     }
 
     fn is_told(&self) -> bool {

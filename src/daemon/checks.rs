@@ -260,7 +260,7 @@ async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: u
         }
         CheckKind::File { path } => {
             let path = task.words(path);
-            task.keep(File::new(context, &path), &check, rhythm).await;
+            task.keep(File::new(context, &path, check.every), &check, rhythm).await;
         }
         CheckKind::Interface { .. } => {
             let is_up = || task.core.borrow().router.interface_result(task.id()) == Some(CheckResult::Up);

@@ -132,3 +132,61 @@ fn weights_of_scripts_count_as_keepaliveds_do() {
     a.wait_has(VIP4, SOON);
     sole("a");
 }
+
+/// Every sign, with and without `reverse`, of an interface and a script, up and down: what a daemon alone
+/// puts into its adverts is the same on either side.
+#[test]
+fn effective_priorities_are_keepaliveds() {
+    let (lab, a, b, _client) = Lab::trio();
+    let mut expected = Vec::new();
+    let (mut ours, mut theirs) = (String::new(), String::from("global_defs {\nscript_user root\n}\n"));
+    let weights = ["20", "-20", "20 reverse", "-20 reverse"];
+    for (node, script) in [("good", "/bin/true"), ("bad", "/bin/false")] {
+        ours += &format!("check {node} script {script} every 1s\n");
+        theirs += &format!("vrrp_script {node} {{\nscript {script}\ninterval 1\n}}\n");
+    }
+    ours += "defaults version 3 advert 20cs checksum pseudo priority 100\n";
+    let mut vrid = 0;
+    for (what, word) in [("there", "track-interface"), ("gone", "track-interface"), ("good", "track"), ("bad", "track")]
+    {
+        for weight in weights {
+            vrid += 1;
+            ours += &format!(
+                "instance i{vrid} on eth0 vrid {vrid}\n  address 10.9.1.{vrid}/32\n  {word} {what} weight {weight}\n"
+            );
+            let block = if word == "track" { "track_script" } else { "track_interface" };
+            theirs += &format!(
+                "vrrp_instance i{vrid} {{\nstate BACKUP\ninterface eth0\nvirtual_router_id {vrid}\nversion 3\n\
+                 priority 100\nadvert_int 0.2\n{block} {{\n{what} weight {weight}\n}}\n\
+                 virtual_ipaddress {{\n10.9.1.{vrid}/32\n}}\n}}\n"
+            );
+            let up = matches!(what, "there" | "good");
+            expected.push(match (up, weight) {
+                (true, "20") | (false, "-20 reverse") => 120,
+                (false, "-20") | (true, "20 reverse") => 80,
+                _ => 100,
+            });
+        }
+    }
+    for node in [&a, &b] {
+        for link in ["there", "gone"] {
+            node.create_link(link, &format!("{link}-{}", node.name()));
+        }
+        node.ns().ip("link set gone down");
+    }
+    // Apart, so that each is Active for all.
+    lab.part(&a, &b);
+    let _one = Picovrrp::start(&a, &ours);
+    let _two = keepalived::start_text(&b, &theirs);
+    for node in ["a", "b"] {
+        crate::support::wait_for(&format!("the priorities of {node}"), SOON, || {
+            let seen = lab.wire().since(std::time::Instant::now() - ms(500));
+            let of = |vrid: usize| {
+                let mut adverts = seen.iter().filter(|s| s.is_claim_of(node)).filter_map(|s| s.advert());
+                adverts.rfind(|a| a.vrid as usize == vrid).map(|a| a.priority)
+            };
+            let all: Option<Vec<u8>> = (1..=expected.len()).map(of).collect();
+            (all? == expected).then_some(())
+        });
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::io::Errno;
@@ -22,6 +23,8 @@ const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 /// Type, code, checksum, identifier, sequence number, and 16 bytes that nobody can foresee.
 const LENGTH: usize = 24;
+/// Packets that are read at one turn.
+const MAX_READ: usize = 16;
 
 /// Sends one echo request to `target` and awaits its reply until `deadline`.
 pub async fn ping(context: &Context, target: IpAddr, from: Option<Source<'_>>, deadline: Instant) -> Outcome {
@@ -52,17 +55,33 @@ async fn probe(context: &Context, target: IpAddr, from: Option<Source<'_>>) -> i
     leave_from(&socket, from)?;
     rustix::net::connect(&socket, &toward(&socket, target, 0, from)?)?;
     let request = request(target.is_ipv4(), id, [random(), random()]);
-    let socket = context.watch(socket)?;
     rustix::net::send(&socket, &request, SendFlags::empty())?;
-    let mut buffer = [0; 128];
+    // An address of this machine has answered by now.
+    if is_answered(&socket, target, &request)? {
+        return Ok(());
+    }
+    let socket = context.watch(socket)?;
     loop {
         socket.readable().await?;
-        match rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()) {
-            Ok((n, _)) if answers(target.is_ipv4(), &buffer[..n], &request) => return Ok(()),
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+        if is_answered(socket.get(), target, &request)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads what is there, up to the reply.
+fn is_answered(socket: &OwnedFd, target: IpAddr, request: &[u8; LENGTH]) -> io::Result<bool> {
+    let mut buffer = [0; 128];
+    // Other replies of the target may come without end: then it is asked again.
+    for _ in 0..MAX_READ {
+        match rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty()) {
+            Ok((n, _)) if answers(target.is_ipv4(), &buffer[..n], request) => return Ok(true),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
             Err(e) => return Err(e.into()),
         }
     }
+    Ok(false)
 }
 
 /// An echo request. The kernel fills in the checksum of ICMPv6.

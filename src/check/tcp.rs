@@ -13,7 +13,7 @@ use crate::vrrp::timing::Instant;
 
 /// Connects to `to`, and closes at once.
 pub async fn tcp(context: &Context, to: SocketAddr, from: Option<Source<'_>>, deadline: Instant) -> Outcome {
-    context.by(deadline, connect(context, to.ip(), to.port(), from)).await.map(drop).map_err(|e| failed(&e))
+    context.by(deadline, reach(context, to, from)).await.map_err(|e| failed(&e))
 }
 
 /// [`tcp`] as a check.
@@ -32,6 +32,13 @@ impl Look for Tcp<'_> {
     }
 }
 
+async fn reach(context: &Context, to: SocketAddr, from: Option<Source<'_>>) -> io::Result<()> {
+    match begin(to.ip(), to.port(), from)? {
+        (_, true) => Ok(()),
+        (socket, false) => connected(&context.watch(socket)?).await,
+    }
+}
+
 /// A connected socket.
 pub(super) async fn connect<'c>(
     context: &'c Context,
@@ -39,21 +46,31 @@ pub(super) async fn connect<'c>(
     port: u16,
     from: Option<Source<'_>>,
 ) -> io::Result<Watched<'c, OwnedFd>> {
+    let (socket, done) = begin(to, port, from)?;
+    let socket = context.watch(socket)?;
+    if !done {
+        connected(&socket).await?;
+    }
+    Ok(socket)
+}
+
+/// A socket that connects, and whether it has: with this machine itself that is done at once.
+fn begin(to: IpAddr, port: u16, from: Option<Source<'_>>) -> io::Result<(OwnedFd, bool)> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     leave_from(&socket, from)?;
     let address = toward(&socket, to, port, from)?;
-    let socket = context.watch(socket)?;
     match rustix::net::connect(&socket, &address) {
-        Ok(()) => {}
-        Err(Errno::INPROGRESS) => {
-            socket.writable().await?;
-            rustix::net::sockopt::socket_error(&socket)??;
-        }
-        Err(e) => return Err(e.into()),
+        Ok(()) => Ok((socket, true)),
+        Err(Errno::INPROGRESS) => Ok((socket, false)),
+        Err(e) => Err(e.into()),
     }
-    Ok(socket)
+}
+
+async fn connected(socket: &Watched<'_, OwnedFd>) -> io::Result<()> {
+    socket.writable().await?;
+    Ok(rustix::net::sockopt::socket_error(socket)??)
 }
 
 #[cfg(test)]

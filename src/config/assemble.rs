@@ -14,7 +14,7 @@ use super::diagnostics::{Diagnostics, Pos};
 use super::draft::{CheckDraft, Draft, Open, Part};
 use super::model::{
     Address, Config, Family, Group, Instance, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS,
-    MAX_STRINGS, MAX_TRACKS, Peer, Range, StrId, Track, Tracked,
+    MAX_ROUTES, MAX_STRINGS, MAX_TRACKS, Peer, Range, Route, StrId, Track, Tracked,
 };
 
 /// An error was reported; nobody need report it again.
@@ -25,6 +25,7 @@ pub(super) struct Reported;
 struct Exceeded {
     instances: bool,
     addresses: bool,
+    routes: bool,
     peers: bool,
     tracks: bool,
     checks: bool,
@@ -61,6 +62,11 @@ pub(super) struct Assembler<'a> {
     pub(super) defaults: Draft,
     /// Places of [`Config::addresses`].
     pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
+    /// Places of [`Config::routes`].
+    pub(super) route_at: Vec<Pos, MAX_ROUTES>,
+    /// What is static joins the pools at the end, behind what belongs to instances.
+    static_addresses: Vec<(Address, Pos), MAX_ADDRESSES>,
+    static_routes: Vec<(Route, Pos), MAX_ROUTES>,
     /// Places of [`Config::peers`].
     pub(super) peer_at: Vec<Pos, MAX_PEERS>,
     /// Places of [`Config::tracks`].
@@ -94,6 +100,9 @@ impl<'a> Assembler<'a> {
             draft: Draft::default(),
             defaults: Draft::default(),
             address_at: Vec::new(),
+            route_at: Vec::new(),
+            static_addresses: Vec::new(),
+            static_routes: Vec::new(),
             peer_at: Vec::new(),
             track_at: Vec::new(),
             instance_at: Vec::new(),
@@ -174,6 +183,7 @@ impl<'a> Assembler<'a> {
         self.draft.marks.renew();
         self.draft.at = at;
         self.draft.values.addresses.start = self.config.addresses.len() as u16;
+        self.draft.values.routes.start = self.config.routes.len() as u16;
         self.draft.values.peers.start = self.config.peers.len() as u16;
         self.draft.values.tracks.start = self.config.tracks.len() as u16;
         self.draft.members.start = self.config.members.len() as u16;
@@ -187,6 +197,7 @@ impl<'a> Assembler<'a> {
         let until = |range: &mut Range, len: usize| range.len = len as u16 - range.start;
         let values = &mut self.draft.values;
         until(&mut values.addresses, self.config.addresses.len());
+        until(&mut values.routes, self.config.routes.len());
         until(&mut values.peers, self.config.peers.len());
         until(&mut values.tracks, self.config.tracks.len());
         until(&mut self.draft.members, self.config.members.len());
@@ -214,6 +225,8 @@ impl<'a> Assembler<'a> {
         let values = &self.draft.values;
         self.config.addresses.truncate(values.addresses.start as usize);
         self.address_at.truncate(values.addresses.start as usize);
+        self.config.routes.truncate(values.routes.start as usize);
+        self.route_at.truncate(values.routes.start as usize);
         self.config.peers.truncate(values.peers.start as usize);
         self.peer_at.truncate(values.peers.start as usize);
         self.config.tracks.truncate(values.tracks.start as usize);
@@ -225,6 +238,8 @@ impl<'a> Assembler<'a> {
     /// Ends the configuration, whose last line is at `end`.
     pub(super) fn end(&mut self, end: Pos) {
         self.end_open();
+        self.join_static();
+        self.check_routes();
         self.settle_tracks();
         self.check_tracks();
         self.check_members();
@@ -298,9 +313,59 @@ impl<'a> Assembler<'a> {
     pub(super) fn add_address(&mut self, at: Pos, address: Address) {
         if self.config.addresses.push(address).is_ok() {
             let _ = self.address_at.push(at);
-        } else if !self.exceeded.addresses {
+        } else {
+            self.too_many_addresses(at);
+        }
+    }
+
+    /// Adds a route to the draft.
+    pub(super) fn add_route(&mut self, at: Pos, route: Route) {
+        if self.config.routes.push(route).is_ok() {
+            let _ = self.route_at.push(at);
+        } else {
+            self.too_many_routes(at);
+        }
+    }
+
+    /// Adds an address that is on as long as the daemon runs; its interface must be named.
+    pub(super) fn add_static_address(&mut self, at: Pos, address: Address) {
+        if self.static_addresses.push((address, at)).is_err() {
+            self.too_many_addresses(at);
+        }
+    }
+
+    /// Adds a route that is there as long as the daemon runs.
+    pub(super) fn add_static_route(&mut self, at: Pos, route: Route) {
+        if self.static_routes.push((route, at)).is_err() {
+            self.too_many_routes(at);
+        }
+    }
+
+    /// Puts what is static behind what belongs to instances.
+    fn join_static(&mut self) {
+        let (addresses, routes) = (self.config.addresses.len() as u16, self.config.routes.len() as u16);
+        for (address, at) in core::mem::take(&mut self.static_addresses) {
+            self.add_address(at, address);
+        }
+        for (route, at) in core::mem::take(&mut self.static_routes) {
+            self.add_route(at, route);
+        }
+        let behind = |start: u16, len: usize| Range { start, len: len as u16 - start };
+        self.config.static_addresses = behind(addresses, self.config.addresses.len());
+        self.config.static_routes = behind(routes, self.config.routes.len());
+    }
+
+    fn too_many_addresses(&mut self, at: Pos) {
+        if !self.exceeded.addresses {
             self.exceeded.addresses = true;
             self.limit(at, MAX_ADDRESSES, "addresses in all instances", "MAX_ADDRESSES");
+        }
+    }
+
+    fn too_many_routes(&mut self, at: Pos) {
+        if !self.exceeded.routes {
+            self.exceeded.routes = true;
+            self.limit(at, MAX_ROUTES, "routes in all instances", "MAX_ROUTES");
         }
     }
 

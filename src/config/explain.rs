@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use embedded_io::Write;
 use ufmt::{uWrite, uwrite};
 
-use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
+use super::model::{ChecksumForm, Config, Family, Instance, Preempt, RouteWords, Start};
 use crate::text::{self, Ip, Seconds, Text, Written};
 use crate::vrrp::packet::{GROUP_V4, GROUP_V6, PRIORITY_OWNER as OWNER};
 use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
@@ -25,6 +25,7 @@ fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
     if config.startup_delay != Micros::ZERO {
         uwrite!(t, "All instances wait {} after the daemon's start.\n\n", Seconds(config.startup_delay))?;
     }
+    statics(config, t)?;
     for (n, i) in config.instances.iter().enumerate() {
         if n > 0 {
             t.write_str("\n")?;
@@ -54,7 +55,23 @@ fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
             t.write_str(" (not in the advert)")?;
         }
     }
-    t.write_str(".\n")
+    t.write_str(".\n")?;
+    for r in config.routes_of(i) {
+        let dev = config.str(config.device_of_route(Some(i), r));
+        uwrite!(t, "  While Active it has the route {}.\n", RouteWords::new(r, dev))?;
+    }
+    Ok(())
+}
+
+fn statics(config: &Config, t: &mut Text<'_>) -> Written {
+    let (addresses, routes) = (config.static_addresses, config.static_routes);
+    for a in addresses.of(&config.addresses) {
+        uwrite!(t, "From start to stop {}/{} is on {}.\n", Ip(a.ip), a.prefix, config.str(a.dev))?;
+    }
+    for r in routes.of(&config.routes) {
+        uwrite!(t, "From start to stop there is the route {}.\n", RouteWords::new(r, config.str(r.dev)))?;
+    }
+    if addresses.len + routes.len > 0 { t.write_str("\n") } else { Ok(()) }
 }
 
 fn adverts(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {

@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::model::{Condition, Family};
-use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, RouterStatus, TrackStatus};
+use crate::config::model::{Condition, Family, Route};
+use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, RouteStatus, RouterStatus, TrackStatus};
 use crate::router::event::{Fault, Shown};
 use crate::vrrp::stats::{GlobalStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
@@ -66,6 +66,11 @@ fn render(r: &mut dyn Render) -> String {
         r.frame(&Reply::Instance(instance(name4, Shown::Backup)), t)?;
         r.frame(&Reply::Address(address(1)), t)?;
         r.frame(&Reply::Address(address(9)), t)?;
+        let gateway = Some(IpAddr::from([192, 0, 2, 9]));
+        let default = Route { via: gateway, metric: 5, ..Route::default_of(Family::V4) };
+        r.frame(&Reply::Route(RouteStatus::new(&default, "eth\"\u{1b}")), t)?;
+        let sink = Route { blackhole: true, table: 100, ..Route::to(IpAddr::from([10, 0, 0, 0]), 8) };
+        r.frame(&Reply::Route(RouteStatus::new(&sink, "")), t)?;
         r.frame(&track("wan", Condition::Up, -60, false), t)?;
         r.frame(&track("lte", Condition::Down, 0, true), t)?;
         r.frame(&track("load", Condition::Value(-30), 2, false), t)?;
@@ -108,6 +113,8 @@ fn json_of_instances() {
     let i = &v["instances"][0];
     assert_eq!(i["state"], "BACKUP");
     assert_eq!(i["addresses"], json!(["192.168.1.1/24", "192.168.1.9/24"]));
+    let routes = json!(["default via 192.0.2.9 dev eth\"\u{1b} metric 5", "10.0.0.0/8 table 100 blackhole"]);
+    assert_eq!(i["routes"], routes);
     assert_eq!(i["master"], json!({"address": "192.168.1.2", "priority": 200}));
     assert_eq!(i["since_s"], 4.2);
     assert_eq!(i["last_event"], "master-timeout");
@@ -116,7 +123,7 @@ fn json_of_instances() {
     let i = &v["instances"][1];
     assert_eq!((&i["state"], &i["fault"]), (&"FAULT".into(), &"interface down".into()));
     assert!(i["master"].is_null() && i["addresses"].as_array().unwrap().is_empty());
-    assert_eq!(i["tracks"], json!([]));
+    assert_eq!((&i["routes"], &i["tracks"]), (&json!([]), &json!([])));
 }
 
 /// Every kind of entry, whole.

@@ -15,6 +15,7 @@ mod links;
 mod many;
 mod notify;
 mod restart;
+mod routes;
 mod service;
 mod stalls;
 mod start;

@@ -64,9 +64,6 @@ pub(super) struct Assembler<'a> {
     pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
     /// Places of [`Config::routes`].
     pub(super) route_at: Vec<Pos, MAX_ROUTES>,
-    /// What is static joins the pools at the end, behind what belongs to instances.
-    static_addresses: Vec<(Address, Pos), MAX_ADDRESSES>,
-    static_routes: Vec<(Route, Pos), MAX_ROUTES>,
     /// Places of [`Config::peers`].
     pub(super) peer_at: Vec<Pos, MAX_PEERS>,
     /// Places of [`Config::tracks`].
@@ -101,8 +98,6 @@ impl<'a> Assembler<'a> {
             defaults: Draft::default(),
             address_at: Vec::new(),
             route_at: Vec::new(),
-            static_addresses: Vec::new(),
-            static_routes: Vec::new(),
             peer_at: Vec::new(),
             track_at: Vec::new(),
             instance_at: Vec::new(),
@@ -238,7 +233,6 @@ impl<'a> Assembler<'a> {
     /// Ends the configuration, whose last line is at `end`.
     pub(super) fn end(&mut self, end: Pos) {
         self.end_open();
-        self.join_static();
         self.check_routes();
         self.settle_tracks();
         self.check_tracks();
@@ -327,32 +321,31 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Adds an address that is on as long as the daemon runs; its interface must be named.
+    /// Adds an address that is on as long as the daemon runs; its interface must be named. What is
+    /// static stands before what belongs to instances, which moves on.
     pub(super) fn add_static_address(&mut self, at: Pos, address: Address) {
-        if self.static_addresses.push((address, at)).is_err() {
-            self.too_many_addresses(at);
+        let place = self.config.static_addresses.len as usize;
+        if self.config.addresses.insert(place, address).is_err() {
+            return self.too_many_addresses(at);
+        }
+        let _ = self.address_at.insert(place, at);
+        self.config.static_addresses.len += 1;
+        for i in self.config.instances.iter_mut().chain([&mut self.draft.values]) {
+            i.addresses.start += 1;
         }
     }
 
     /// Adds a route that is there as long as the daemon runs.
     pub(super) fn add_static_route(&mut self, at: Pos, route: Route) {
-        if self.static_routes.push((route, at)).is_err() {
-            self.too_many_routes(at);
+        let place = self.config.static_routes.len as usize;
+        if self.config.routes.insert(place, route).is_err() {
+            return self.too_many_routes(at);
         }
-    }
-
-    /// Puts what is static behind what belongs to instances.
-    fn join_static(&mut self) {
-        let (addresses, routes) = (self.config.addresses.len() as u16, self.config.routes.len() as u16);
-        for (address, at) in core::mem::take(&mut self.static_addresses) {
-            self.add_address(at, address);
+        let _ = self.route_at.insert(place, at);
+        self.config.static_routes.len += 1;
+        for i in self.config.instances.iter_mut().chain([&mut self.draft.values]) {
+            i.routes.start += 1;
         }
-        for (route, at) in core::mem::take(&mut self.static_routes) {
-            self.add_route(at, route);
-        }
-        let behind = |start: u16, len: usize| Range { start, len: len as u16 - start };
-        self.config.static_addresses = behind(addresses, self.config.addresses.len());
-        self.config.static_routes = behind(routes, self.config.routes.len());
     }
 
     fn too_many_addresses(&mut self, at: Pos) {

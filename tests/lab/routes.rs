@@ -9,7 +9,7 @@ use crate::support::{Lab, Node, Picovrrp, SOON, V3, VIP4, ms, wait_until};
 
 /// What `ip route show` says, of a family and table.
 fn routes(node: &Node, words: &str) -> String {
-    node.ns().try_ip(&format!("{words} -N route show")).unwrap_or_default()
+    node.ns().try_ip(&format!("{words} route show")).unwrap_or_default()
 }
 
 fn v4(node: &Node) -> String {
@@ -18,7 +18,7 @@ fn v4(node: &Node) -> String {
 
 fn in_table(node: &Node, words: &str, table: &str) -> String {
     // A table that nothing was ever put into is an error.
-    node.ns().try_ip(&format!("{words} -N route show table {table}")).unwrap_or_default()
+    node.ns().try_ip(&format!("{words} route show table {table}")).unwrap_or_default()
 }
 
 /// Waits until a line of `shown` has all of `words`, or none has.
@@ -31,7 +31,7 @@ fn wait(what: &str, there: bool, shown: impl Fn() -> String, words: &[&str]) {
 /// `ip monitor route`, which is listening.
 fn monitor(node: &Node) -> Process {
     let mut command = node.ns().command("ip");
-    command.args(["-ts", "-N", "monitor", "route"]);
+    command.args(["-ts", "monitor", "route"]);
     let monitor = Process::start("ip monitor", command, node.dir().join("routes.log"), node.ns());
     wait_until("ip monitor listens", SOON, || {
         node.ns().ip("route add 198.51.100.77/32 dev eth0");
@@ -48,11 +48,17 @@ fn moment(line: &str) -> Duration {
     Duration::from_secs_f64(parts[0] * 3600.0 + parts[1] * 60.0 + parts[2])
 }
 
-/// An interface that hangs on nothing.
-fn dummy(node: &Node, name: &str, address: &str) {
-    node.ns().ip(&format!("link add {name} type dummy"));
-    node.ns().ip(&format!("link set {name} up"));
-    node.ns().ip(&format!("addr add {address} dev {name}"));
+/// An interface `up0`, up, whose cable leads back into the node.
+fn uplink(node: &Node) {
+    node.ns().ip("link add up0 type veth peer name up1");
+    node.ns().ip("link set up1 up");
+    node.ns().ip("link set up0 up");
+}
+
+/// The same with 198.51.100.1/24.
+fn addressed_uplink(node: &Node) {
+    uplink(node);
+    node.ns().ip("addr add 198.51.100.1/24 dev up0");
 }
 
 fn with_routes(properties: &str, lines: &[&str]) -> String {
@@ -69,8 +75,8 @@ fn the_default_route_moves_and_the_routers_own_is_there_again() {
     b.ns().ip("route add default via 192.0.2.8");
     let lines = [DEFAULT, DEFAULT6];
     let mut one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
-    wait("a is Active", true, || v4(&a), &["default via 192.0.2.9", "proto 18"]);
-    wait("a is Active", true, || routes(&a, "-6"), &["default via fe80::9", "dev eth0", "proto 18"]);
+    wait("a is Active", true, || v4(&a), &["default via 192.0.2.9", "proto keepalived"]);
+    wait("a is Active", true, || routes(&a, "-6"), &["default via fe80::9", "dev eth0", "proto keepalived"]);
     assert_eq!(one.instance()["routes"], serde_json::json!(["default via 192.0.2.9", "::/0 via fe80::9 dev eth0"]));
     let mut two = Picovrrp::start_until(&b, &with_routes("priority 100", &lines), "BACKUP");
     assert!(!v4(&b).contains("192.0.2.9"), "a Backup has no route of ours");
@@ -98,7 +104,7 @@ fn deleted_or_replaced_by_hand_it_comes_back_within_100_ms() {
     for (n, (family, gateway)) in [("-4", "192.0.2.9"), ("-6", "fe80::9")].into_iter().enumerate() {
         a.ns().ip(&format!("{family} route del default"));
         wait_until("it is put back", SOON, || one.process.log_lines(" was gone: put back") > n);
-        wait("put back", true, || routes(&a, family), &["default via", gateway, "proto 18"]);
+        wait("put back", true, || routes(&a, family), &["default via", gateway, "proto keepalived"]);
         wait_until("both are told", SOON, || monitor.log_lines(gateway) >= 2);
         let log = monitor.log();
         let (gone, back): (Vec<_>, Vec<_>) =
@@ -115,12 +121,12 @@ fn deleted_or_replaced_by_hand_it_comes_back_within_100_ms() {
 #[test]
 fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     let (_lab, a, _b, _client) = Lab::trio();
-    dummy(&a, "up0", "198.51.100.1/24");
+    addressed_uplink(&a);
     let lines = ["route 203.0.113.0/24 via 198.51.100.9", "route 10.9.0.0/16 dev up0 src 198.51.100.1"];
     let _one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
     let both = |there| {
-        wait("through up0", there, || v4(&a), &["203.0.113.0/24 via 198.51.100.9 dev up0", "proto 18"]);
-        wait("through up0", there, || v4(&a), &["10.9.0.0/16 dev up0", "src 198.51.100.1", "proto 18"]);
+        wait("through up0", there, || v4(&a), &["203.0.113.0/24 via 198.51.100.9 dev up0", "proto keepalived"]);
+        wait("through up0", there, || v4(&a), &["10.9.0.0/16 dev up0", "src 198.51.100.1", "proto keepalived"]);
     };
     both(true);
     a.ns().ip("link set up0 down");
@@ -132,7 +138,7 @@ fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     a.ns().ip("addr add 198.51.100.1/24 dev up0");
     both(true);
     a.ns().ip("link del up0");
-    dummy(&a, "up0", "198.51.100.1/24");
+    addressed_uplink(&a);
     both(true);
 }
 
@@ -143,15 +149,14 @@ fn a_foreign_route_is_used_and_never_removed() {
     a.ns().ip("-6 route add default via fe80::9 dev eth0 metric 1024");
     let mut one = Picovrrp::start_until(&a, &with_routes("priority 150", &[DEFAULT, DEFAULT6]), "MASTER");
     wait_until("it is told", SOON, || one.process.log_lines("already and not by us") == 1);
-    a.ns().ip("link add up0 type dummy");
-    wait("ours beside it", true, || v4(&a), &["default via 192.0.2.9", "proto 18"]);
+    wait("ours beside it", true, || v4(&a), &["default via 192.0.2.9", "proto keepalived"]);
     one.process.kill();
     one = Picovrrp::start_until(&a, &with_routes("priority 150", &[DEFAULT, DEFAULT6]), "MASTER");
     one.terminate();
     assert_eq!(one.process.wait_exit(SOON).code(), Some(0));
     let (four, six) = (v4(&a), routes(&a, "-6"));
-    assert!(four.contains("default via 192.0.2.9") && !four.contains("proto 18"), "{four}");
-    assert!(six.contains("default via fe80::9") && !six.contains("proto 18"), "{six}");
+    assert!(four.contains("default via 192.0.2.9") && !four.contains("proto keepalived"), "{four}");
+    assert!(six.contains("default via fe80::9") && !six.contains("proto keepalived"), "{six}");
 }
 
 #[test]
@@ -161,7 +166,7 @@ fn a_foreign_route_that_goes_is_replaced_by_ours() {
     let one = Picovrrp::start_until(&a, &with_routes("priority 150", &[DEFAULT6]), "MASTER");
     wait_until("it is told", SOON, || one.process.log_lines("already and not by us") == 1);
     a.ns().ip("-6 route del default");
-    wait("ours", true, || routes(&a, "-6"), &["default via fe80::9", "proto 18"]);
+    wait("ours", true, || routes(&a, "-6"), &["default via fe80::9", "proto keepalived"]);
     one.process.signal(Signal::TERM);
     wait("stopped", false, || routes(&a, "-6"), &["default via fe80::9"]);
 }
@@ -169,7 +174,7 @@ fn a_foreign_route_that_goes_is_replaced_by_ours() {
 #[test]
 fn killed_and_restarted_it_takes_over_what_is_its_own_and_removes_what_is_not_wanted() {
     let (_lab, a, _b, _client) = Lab::trio();
-    dummy(&a, "up0", "198.51.100.1/24");
+    addressed_uplink(&a);
     let old = [
         DEFAULT,
         DEFAULT6,
@@ -180,7 +185,7 @@ fn killed_and_restarted_it_takes_over_what_is_its_own_and_removes_what_is_not_wa
     let statics = "static-address 198.51.100.2/32 dev up0\nstatic-route 10.1.0.0/16 dev up0\n";
     let config = format!("{statics}{}", with_routes("priority 150", &old));
     let mut one = Picovrrp::start_until(&a, &config, "MASTER");
-    wait("the last is there", true, || routes(&a, "-6"), &["2001:db8:8::/48", "proto 18"]);
+    wait("the last is there", true, || routes(&a, "-6"), &["2001:db8:8::/48", "proto keepalived"]);
     one.process.kill();
     assert!(v4(&a).contains("default via 192.0.2.9"), "nobody took it off");
     let monitor = monitor(&a);
@@ -192,7 +197,10 @@ fn killed_and_restarted_it_takes_over_what_is_its_own_and_removes_what_is_not_wa
     }
     assert!(!routes(&a, "-6").contains("2001:db8:8::/48") && !a.has("198.51.100.2".parse::<IpAddr>().unwrap()));
     let shown = v4(&a);
-    assert!(shown.contains("blackhole 10.0.0.0/8") && !shown.contains("blackhole 10.0.0.0/8 proto 18"), "{shown}");
+    assert!(
+        shown.contains("blackhole 10.0.0.0/8") && !shown.contains("blackhole 10.0.0.0/8 proto keepalived"),
+        "{shown}"
+    );
     for gateway in ["192.0.2.9", "fe80::9"] {
         assert_eq!(monitor.log_lines(gateway), 0, "taken over, never touched:\n{}", monitor.log());
     }
@@ -231,17 +239,17 @@ fn every_option_reaches_the_kernel() {
         "route 2001:db8:6::/48 blackhole",
     ];
     let mut one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
-    wait("the last is there", true, || routes(&a, "-6"), &["blackhole 2001:db8:6::/48", "proto 18"]);
+    wait("the last is there", true, || routes(&a, "-6"), &["blackhole 2001:db8:6::/48", "proto keepalived"]);
     let all = [v4(&a), in_table(&a, "-4", "100000"), in_table(&a, "-6", "77")].concat();
     for words in [
-        "203.0.113.0/24 via 192.0.2.9 dev eth0 proto 18 src 192.0.2.254 metric 50",
-        "203.0.113.0/24 via 192.0.2.8 dev eth0 proto 18 metric 60",
-        "default via 192.0.2.9 dev eth0 proto 18 scope 200",
-        "blackhole 10.0.0.0/8 proto 18",
-        "10.2.0.0/16 dev eth0 proto 18 scope 253",
-        "10.3.0.0/16 via 172.31.0.1 dev eth0 proto 18 onlink",
-        "10.4.0.0/16 via inet6 fe80::9 dev eth0 proto 18",
-        "2001:db8:7::/48 via 2001:db8::9 dev eth0 proto 18 src 2001:db8::1 metric 5",
+        "203.0.113.0/24 via 192.0.2.9 dev eth0 proto keepalived src 192.0.2.254 metric 50",
+        "203.0.113.0/24 via 192.0.2.8 dev eth0 proto keepalived metric 60",
+        "default via 192.0.2.9 dev eth0 proto keepalived scope site",
+        "blackhole 10.0.0.0/8 proto keepalived",
+        "10.2.0.0/16 dev eth0 proto keepalived scope link",
+        "10.3.0.0/16 via 172.31.0.1 dev eth0 proto keepalived onlink",
+        "10.4.0.0/16 via inet6 fe80::9 dev eth0 proto keepalived",
+        "2001:db8:7::/48 via 2001:db8::9 dev eth0 proto keepalived src 2001:db8::1 metric 5",
     ] {
         assert!(all.lines().any(|l| l.trim().starts_with(words)), "{words}\nin:\n{all}");
     }
@@ -249,7 +257,7 @@ fn every_option_reaches_the_kernel() {
     one.process.wait_exit(SOON);
     let all =
         [v4(&a), routes(&a, "-6"), in_table(&a, "-4", "100000"), in_table(&a, "-6", "77"), one.process.log()].concat();
-    assert!(!all.contains("proto 18") && !all.contains("cannot"), "{all}");
+    assert!(!all.contains("proto keepalived") && !all.contains("cannot"), "{all}");
 }
 
 #[test]
@@ -263,20 +271,18 @@ fn what_is_static_is_there_from_start_to_stop() {
     let mut one = Picovrrp::start_until(&a, &format!("{statics}{}", lan("priority 100")), "BACKUP");
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     a.wait_has(address("2001:db8:5::1"), SOON);
-    wait("at once", true, || v4(&a), &["blackhole 10.0.0.0/8", "proto 18"]);
+    wait("at once", true, || v4(&a), &["blackhole 10.0.0.0/8", "proto keepalived"]);
     // The interface comes later, and goes, and comes.
     for _ in 0..2 {
         assert!(!v4(&a).contains("203.0.113.0/24"));
-        a.ns().ip("link add up0 type dummy");
+        uplink(&a);
         a.wait_has(address("198.51.100.1"), SOON);
-        a.ns().ip("link set up0 up");
-        wait("the interface came", true, || v4(&a), &["203.0.113.0/24 via 198.51.100.9", "proto 18"]);
+        wait("the interface came", true, || v4(&a), &["203.0.113.0/24 via 198.51.100.9", "proto keepalived"]);
         a.ns().ip("link del up0");
         wait("the interface went", false, || v4(&a), &["203.0.113.0/24"]);
     }
-    a.ns().ip("link add up0 type dummy");
-    a.ns().ip("link set up0 up");
-    wait("the interface came", true, || v4(&a), &["203.0.113.0/24 via 198.51.100.9", "proto 18"]);
+    uplink(&a);
+    wait("the interface came", true, || v4(&a), &["203.0.113.0/24 via 198.51.100.9", "proto keepalived"]);
     // By hand.
     a.ns().ip("addr del 2001:db8:5::1/64 dev eth0");
     a.ns().ip("route del 10.0.0.0/8");
@@ -286,7 +292,7 @@ fn what_is_static_is_there_from_start_to_stop() {
     one.terminate();
     assert_eq!(one.process.wait_exit(SOON).code(), Some(0));
     let left = [v4(&a), routes(&a, "-6")].concat();
-    assert!(!left.contains("proto 18"), "{left}");
+    assert!(!left.contains("proto keepalived"), "{left}");
     assert!(!a.has(address("198.51.100.1")) && !a.has(address("2001:db8:5::1")));
 }
 
@@ -303,15 +309,15 @@ fn a_reload_that_changes_a_route_flaps_nothing() {
     ));
     let start = std::time::Instant::now();
     one.process.signal(Signal::HUP);
-    wait("reloaded", true, || v4(&a), &["default via 192.0.2.8", "proto 18"]);
+    wait("reloaded", true, || v4(&a), &["default via 192.0.2.8", "proto keepalived"]);
     wait("reloaded", false, || v4(&a), &["default via 192.0.2.9"]);
-    wait("reloaded", true, || v4(&a), &["10.1.0.0/16 via 192.0.2.9", "proto 18"]);
+    wait("reloaded", true, || v4(&a), &["10.1.0.0/16 via 192.0.2.9", "proto keepalived"]);
     lab.wire().wait_many("adverts of a", 3, start, SOON, |s| s.is_claim_of("a"));
     assert_eq!(monitor.log_lines("10.0.0.0/8"), 0, "what did not change is not touched:\n{}", monitor.log());
     assert_eq!(one.instance()["transitions"], before);
     assert_eq!(lab.wire().count(start, |s| s.is_farewell_of("a")), 0);
     one.write_config(&V3.config("priority 150"));
     one.process.signal(Signal::HUP);
-    wait("without routes", false, || v4(&a), &["proto 18"]);
+    wait("without routes", false, || v4(&a), &["proto keepalived"]);
     assert!(a.has(VIP4));
 }

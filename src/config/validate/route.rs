@@ -62,8 +62,11 @@ impl Assembler<'_> {
     fn check_route_unique(&mut self, r: usize, at: Pos) {
         let config: &Config = self.config;
         let route = &config.routes[r];
-        let Some(before) = config.routes[..r].iter().position(|b| b.key() == route.key()) else { return };
-        let line = self.route_at.get(before).map_or(0, |p| p.line);
+        let Some(twin) = config.routes[..r].iter().position(|b| b.key() == route.key()) else { return };
+        let place = |r: usize| self.route_at.get(r).copied().unwrap_or_default();
+        // What is static stands before all else, wherever it was said.
+        let (r, before, at) = if place(twin) > at { (twin, r, place(twin)) } else { (r, twin, at) };
+        let line = place(before).line;
         let owner = |r: usize| config.instances.iter().find(|i| i.routes.indices().contains(&r));
         let plain = Route { table: route.table, metric: route.metric, ..Route::to(route.to, route.prefix) };
         self.diag.error(at, &mut |t| {
@@ -87,8 +90,9 @@ impl Assembler<'_> {
             Some(i) => config.device_of(i, &config.addresses[b]),
             None => config.str(config.addresses[b].dev),
         };
-        let twin = (0..a).find(|b| config.addresses[*b].ip == address.ip && device(*b) == dev);
-        let Some(twin) = twin else { return };
+        let same = |b: &usize| config.addresses[*b].ip == address.ip && device(*b) == dev;
+        let others = (0..a).chain(config.static_addresses.indices().end..config.addresses.len());
+        let Some(twin) = others.into_iter().find(same) else { return };
         let line = self.address_at.get(twin).map_or(0, |p| p.line);
         self.diag.error(at, &mut |t| {
             uwrite!(t, "static address {} on {}", Ip(address.ip), dev)?;

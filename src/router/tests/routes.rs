@@ -48,6 +48,19 @@ fn stop_hands_over() {
     assert_eq!(l.took(), [""; 0]);
 }
 
+impl Lab {
+    /// Waits until it does something with this word, and returns that.
+    fn next_of(&mut self, word: &str) -> Vec<String> {
+        loop {
+            self.fire();
+            let found = of_words(&self.took(), word);
+            if !found.is_empty() {
+                return found;
+            }
+        }
+    }
+}
+
 fn of_words(did: &[String], word: &str) -> Vec<String> {
     did.iter().filter(|d| d.contains(word)).cloned().collect()
 }
@@ -89,8 +102,7 @@ fn failed() {
     assert!(!l.r.lacks_routes());
     l.event(Event::RouteFailed(RouteId(0)));
     assert!(l.r.lacks_routes());
-    l.fire();
-    assert_eq!(of_words(&l.took(), "route"), [DEFAULT]);
+    assert_eq!(l.next_of("route"), [DEFAULT]);
     l.event(Event::RouteFailed(RouteId(0)));
     l.hear(200, PEER);
     assert_eq!(of_words(&l.took(), "remove route"), ["remove route 10.0.0.0/8 on 2"]);
@@ -105,8 +117,7 @@ fn lost() {
     l.event(Event::Routes);
     l.took();
     l.event(Event::RouteFailed(RouteId(0)));
-    l.fire();
-    assert_eq!(of_words(&l.took(), "route"), ["keep route 0.0.0.0/0 via 192.0.2.9"]);
+    assert_eq!(l.next_of("route"), ["keep route 0.0.0.0/0 via 192.0.2.9"]);
     l.event(Event::RouteRestored(RouteId(0)));
     assert_eq!(l.took(), ["RouteRestored"]);
     l.event(Event::RouteFailed(RouteId(0)));

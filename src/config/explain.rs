@@ -214,6 +214,24 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    /// Routes with the interfaces that they need, and what is static.
+    #[test]
+    fn routes() {
+        let said = explained(
+            "static-address 198.51.100.1/24 dev wan\nstatic-route 10.0.0.0/8 via 198.51.100.9\n\
+             instance a on eth0 vrid 1 address 192.0.2.1 route default via 192.0.2.9 route ::/0 via fe80::9 metric 5",
+        );
+        let begin = "From start to stop 198.51.100.1/24 is on wan.\n\
+             From start to stop there is the route 10.0.0.0/8 via 198.51.100.9.\n\ninstance a: ";
+        assert!(said.starts_with(begin), "{said}");
+        for expected in [
+            "  While Active it has the route default via 192.0.2.9.\n",
+            "  While Active it has the route ::/0 via fe80::9 dev eth0 metric 5.\n",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
+    }
+
     /// Priority 150 at 1 s: S = 106/256 s = 0.414 s; 2T + S = 2.414 s; 3T + S = 3.414 s.
     #[test]
     fn ordinary() {

@@ -454,6 +454,8 @@ impl Core {
         self.record();
         if !self.starting {
             self.handle(Event::Start, now);
+            // What went while the watch was changed was not told.
+            self.handle(Event::Routes, now);
         }
         log::info!("reloaded");
         Ok(())

@@ -122,8 +122,12 @@ fn deleted_or_replaced_by_hand_it_comes_back_within_100_ms() {
 fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     let (_lab, a, _b, _client) = Lab::trio();
     addressed_uplink(&a);
-    let lines = ["route 203.0.113.0/24 via 198.51.100.9", "route 10.9.0.0/16 dev up0 src 198.51.100.1"];
-    let _one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
+    let lines = [
+        "route 203.0.113.0/24 via 198.51.100.9",
+        "route 10.9.0.0/16 dev up0 src 198.51.100.1",
+        "route 10.8.0.0/16 via 192.0.2.9 src 192.0.2.254",
+    ];
+    let one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
     let both = |there| {
         wait("through up0", there, || v4(&a), &["203.0.113.0/24 via 198.51.100.9 dev up0", "proto keepalived"]);
         wait("through up0", there, || v4(&a), &["10.9.0.0/16 dev up0", "src 198.51.100.1", "proto keepalived"]);
@@ -140,6 +144,13 @@ fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     a.ns().ip("link del up0");
     addressed_uplink(&a);
     both(true);
+    // The shared address, which is its source: the kernel takes the route along without a word.
+    let restored = one.process.log_lines("10.8.0.0/16 via 192.0.2.9 src 192.0.2.254 was gone");
+    a.ns().ip("addr del 192.0.2.254/24 dev eth0");
+    wait_until("it is told", SOON, || {
+        one.process.log_lines("10.8.0.0/16 via 192.0.2.9 src 192.0.2.254 was gone") > restored
+    });
+    assert!(v4(&a).contains("10.8.0.0/16 via 192.0.2.9 dev eth0 proto keepalived src 192.0.2.254"), "{}", v4(&a));
 }
 
 #[test]

@@ -222,8 +222,11 @@ mod tests {
         r.bytes().to_vec()
     }
 
+    /// Kind and value.
+    type Attribute = (u32, std::vec::Vec<u8>);
+
     /// Type, flags, `struct rtmsg` and attributes of a message.
-    fn parts(message: &[u8]) -> (u16, u16, [u8; 12], std::vec::Vec<(u32, std::vec::Vec<u8>)>) {
+    fn parts(message: &[u8]) -> (u16, u16, [u8; 12], std::vec::Vec<Attribute>) {
         let m = messages(message).next().unwrap();
         let attributes = Attributes(&m.body[12..]).map(|(kind, value)| (kind as u32, value.to_vec())).collect();
         (m.kind, m.flags, m.body[..12].try_into().unwrap(), attributes)

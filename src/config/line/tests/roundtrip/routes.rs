@@ -79,9 +79,9 @@ pub(super) fn plan() -> impl Strategy<Value = Vec<Vec<Plan>>> {
 
 pub(super) fn build(c: &mut Config, plans: &[Vec<Plan>]) {
     let dev = c.strings.add("eth9").unwrap();
-    for i in 0..c.instances.len() {
+    for (i, plan) in plans.iter().enumerate().take(c.instances.len()) {
         let start = c.routes.len() as u16;
-        for (n, (via, through, table, metric, scope, bits)) in plans[i].iter().enumerate() {
+        for (n, (via, through, table, metric, scope, bits)) in plan.iter().enumerate() {
             let to = format!("10.{i}.{n}.0");
             let (to, prefix) = if bits & 1 == 0 { (ip(&to), 24) } else { (ip("0.0.0.0"), 0) };
             let mut route = Route { table: *table, metric: *metric ^ n as u32, ..Route::to(to, prefix) };

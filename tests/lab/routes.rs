@@ -122,12 +122,8 @@ fn deleted_or_replaced_by_hand_it_comes_back_within_100_ms() {
 fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     let (_lab, a, _b, _client) = Lab::trio();
     addressed_uplink(&a);
-    let lines = [
-        "route 203.0.113.0/24 via 198.51.100.9",
-        "route 10.9.0.0/16 dev up0 src 198.51.100.1",
-        "route 10.8.0.0/16 via 192.0.2.9 src 192.0.2.254",
-    ];
-    let one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
+    let lines = ["route 203.0.113.0/24 via 198.51.100.9", "route 10.9.0.0/16 dev up0 src 198.51.100.1"];
+    let _one = Picovrrp::start_until(&a, &with_routes("priority 150", &lines), "MASTER");
     let both = |there| {
         wait("through up0", there, || v4(&a), &["203.0.113.0/24 via 198.51.100.9 dev up0", "proto keepalived"]);
         wait("through up0", there, || v4(&a), &["10.9.0.0/16 dev up0", "src 198.51.100.1", "proto keepalived"]);
@@ -144,13 +140,22 @@ fn what_goes_with_an_interface_or_an_address_comes_back_with_it() {
     a.ns().ip("link del up0");
     addressed_uplink(&a);
     both(true);
-    // The shared address, which is its source: the kernel takes the route along without a word.
-    let restored = one.process.log_lines("10.8.0.0/16 via 192.0.2.9 src 192.0.2.254 was gone");
+}
+
+#[test]
+fn the_shared_address_is_its_source_and_goes_and_comes_with_it() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    let route = "10.8.0.0/16 via 192.0.2.9 src 192.0.2.254";
+    let mut one = Picovrrp::start_until(&a, &with_routes("priority 150", &[&format!("route {route}")]), "MASTER");
+    let words = "10.8.0.0/16 via 192.0.2.9 dev eth0 proto keepalived src 192.0.2.254";
+    wait("a is Active", true, || v4(&a), &[words]);
+    // The kernel takes the route along without a word.
     a.ns().ip("addr del 192.0.2.254/24 dev eth0");
-    wait_until("it is told", SOON, || {
-        one.process.log_lines("10.8.0.0/16 via 192.0.2.9 src 192.0.2.254 was gone") > restored
-    });
-    assert!(v4(&a).contains("10.8.0.0/16 via 192.0.2.9 dev eth0 proto keepalived src 192.0.2.254"), "{}", v4(&a));
+    wait_until("it is told", SOON, || one.process.log_lines(&format!("{route} was gone: put back")) == 1);
+    assert!(v4(&a).contains(words) && a.has(VIP4), "{}", v4(&a));
+    one.terminate();
+    one.process.wait_exit(SOON);
+    assert!(!v4(&a).contains("10.8.0.0/16") && !one.process.log().contains("cannot"), "{}", one.process.log());
 }
 
 #[test]
@@ -269,6 +274,28 @@ fn every_option_reaches_the_kernel() {
     let all =
         [v4(&a), routes(&a, "-6"), in_table(&a, "-4", "100000"), in_table(&a, "-6", "77"), one.process.log()].concat();
     assert!(!all.contains("proto keepalived") && !all.contains("cannot"), "{all}");
+}
+
+#[test]
+fn a_table_that_is_always_changing_does_not_wake_it() {
+    let (_lab, a, _b, _client) = Lab::trio();
+    let one = Picovrrp::start_until(&a, &with_routes("priority 100", &[DEFAULT, DEFAULT6]), "MASTER");
+    wait("a is Active", true, || v4(&a), &["default via 192.0.2.9"]);
+    let changes: String = (0..5000)
+        .map(|n| {
+            let to = format!("10.{}.{}.0/24 via 192.0.2.8", n / 250, n % 250);
+            format!("route add {to}\nroute replace {to} metric 0\nroute del {to}\n")
+        })
+        .collect();
+    let file = a.dir().join("changes");
+    std::fs::write(&file, changes).expect("the lab's directory can be written to");
+    let (before, start) = (one.wake_ups(), std::time::Instant::now());
+    a.ns().ip(&format!("-batch {}", file.display()));
+    let (woken, took) = (one.wake_ups() - before, start.elapsed());
+    // Its adverts and announcements are all that it wakes for.
+    let own = 2 * took.as_millis() / V3.interval.as_millis() + 30;
+    assert!(u128::from(woken) < own, "{woken} wake-ups in {took:?}, where {own} were to be expected");
+    assert!(v4(&a).contains("default via 192.0.2.9"));
 }
 
 #[test]

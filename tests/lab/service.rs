@@ -68,6 +68,7 @@ fn status_json_says_what_is() {
         ("effective_priority", 150.into()),
         ("advert_interval_ms", 200.into()),
         ("addresses", vec!["192.0.2.254/24"].into()),
+        ("routes", serde_json::json!([])),
         ("master", Value::Null),
     ];
     for (key, value) in expected {

@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use embedded_io::Read;
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{Condition, Family, MAX_IFNAME, MAX_NAME};
+use crate::config::model::{Condition, Family, MAX_IFNAME, MAX_NAME, Route, Scope, StrId};
 use crate::router::event::{Fault, Shown};
 use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
@@ -40,7 +40,7 @@ pub enum Reply<'a> {
     /// The daemon as a whole; first of a status.
     #[serde(borrow)]
     Router(RouterStatus<'a>),
-    /// An instance; its addresses follow.
+    /// An instance; its addresses, its routes and what it tracks follow.
     #[serde(borrow)]
     Instance(InstanceStatus<'a>),
     /// A virtual address of the instance before.
@@ -61,6 +61,9 @@ pub enum Reply<'a> {
     /// A check. Checks come behind all groups.
     #[serde(borrow)]
     Check(CheckStatus<'a>),
+    /// A route of the instance before; behind its addresses.
+    #[serde(borrow)]
+    Route(RouteStatus<'a>),
 }
 
 /// The daemon as a whole.
@@ -136,6 +139,45 @@ pub struct AddressStatus<'a> {
     pub dev: &'a str,
     /// Not in the advert.
     pub excluded: bool,
+}
+
+/// A route that moves with an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteStatus<'a> {
+    /// Destination.
+    pub to: IpAddr,
+    /// Its prefix length.
+    pub prefix: u8,
+    /// Gateway.
+    pub via: Option<IpAddr>,
+    /// Interface; empty where the kernel finds it.
+    pub dev: &'a str,
+    /// Source of our own packets.
+    pub src: Option<IpAddr>,
+    /// Table.
+    pub table: u32,
+    /// Metric; 0 for none.
+    pub metric: u32,
+    /// Scope, if one was named.
+    pub scope: Option<Scope>,
+    /// The gateway is on the interface's network whatever its addresses say.
+    pub onlink: bool,
+    /// What goes there is dropped.
+    pub blackhole: bool,
+}
+
+impl<'a> RouteStatus<'a> {
+    /// Of `route` through `dev`.
+    pub fn new(route: &Route, dev: &'a str) -> RouteStatus<'a> {
+        let Route { to, prefix, via, dev: _, src, table, metric, scope, onlink, blackhole } = *route;
+        RouteStatus { to, prefix, via, dev, src, table, metric, scope, onlink, blackhole }
+    }
+
+    /// The route, without its interface.
+    pub fn route(&self) -> Route {
+        let RouteStatus { to, prefix, via, dev: _, src, table, metric, scope, onlink, blackhole } = *self;
+        Route { to, prefix, via, dev: StrId::NONE, src, table, metric, scope, onlink, blackhole }
+    }
 }
 
 /// Something that an instance tracks.
@@ -309,7 +351,20 @@ mod tests {
             error: &error,
             every: Micros(u64::MAX),
         };
+        let ip = IpAddr::from([0xffff; 8]);
+        let route = Route {
+            via: Some(ip),
+            src: Some(ip),
+            table: u32::MAX,
+            metric: u32::MAX,
+            scope: Some(Scope::Host),
+            onlink: true,
+            ..Route::to(ip, 128)
+        };
+        let route_status = RouteStatus::new(&route, "interface-15-by");
+        assert_eq!(route_status.route(), route);
         for reply in [
+            Reply::Route(route_status),
             Reply::Instance(instance()),
             Reply::Track(track),
             Reply::Group(group),

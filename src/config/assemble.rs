@@ -14,7 +14,7 @@ use super::diagnostics::{Diagnostics, Pos};
 use super::draft::{CheckDraft, Draft, Open, Part};
 use super::model::{
     Address, Config, Family, Group, Instance, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS,
-    MAX_STRINGS, MAX_TRACKS, Peer, Range, StrId, Track, Tracked,
+    MAX_ROUTES, MAX_STRINGS, MAX_TRACKS, Peer, Range, Route, StrId, Track, Tracked,
 };
 
 /// An error was reported; nobody need report it again.
@@ -25,6 +25,7 @@ pub(super) struct Reported;
 struct Exceeded {
     instances: bool,
     addresses: bool,
+    routes: bool,
     peers: bool,
     tracks: bool,
     checks: bool,
@@ -61,6 +62,8 @@ pub(super) struct Assembler<'a> {
     pub(super) defaults: Draft,
     /// Places of [`Config::addresses`].
     pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
+    /// Places of [`Config::routes`].
+    pub(super) route_at: Vec<Pos, MAX_ROUTES>,
     /// Places of [`Config::peers`].
     pub(super) peer_at: Vec<Pos, MAX_PEERS>,
     /// Places of [`Config::tracks`].
@@ -94,6 +97,7 @@ impl<'a> Assembler<'a> {
             draft: Draft::default(),
             defaults: Draft::default(),
             address_at: Vec::new(),
+            route_at: Vec::new(),
             peer_at: Vec::new(),
             track_at: Vec::new(),
             instance_at: Vec::new(),
@@ -174,6 +178,7 @@ impl<'a> Assembler<'a> {
         self.draft.marks.renew();
         self.draft.at = at;
         self.draft.values.addresses.start = self.config.addresses.len() as u16;
+        self.draft.values.routes.start = self.config.routes.len() as u16;
         self.draft.values.peers.start = self.config.peers.len() as u16;
         self.draft.values.tracks.start = self.config.tracks.len() as u16;
         self.draft.members.start = self.config.members.len() as u16;
@@ -187,6 +192,7 @@ impl<'a> Assembler<'a> {
         let until = |range: &mut Range, len: usize| range.len = len as u16 - range.start;
         let values = &mut self.draft.values;
         until(&mut values.addresses, self.config.addresses.len());
+        until(&mut values.routes, self.config.routes.len());
         until(&mut values.peers, self.config.peers.len());
         until(&mut values.tracks, self.config.tracks.len());
         until(&mut self.draft.members, self.config.members.len());
@@ -214,6 +220,8 @@ impl<'a> Assembler<'a> {
         let values = &self.draft.values;
         self.config.addresses.truncate(values.addresses.start as usize);
         self.address_at.truncate(values.addresses.start as usize);
+        self.config.routes.truncate(values.routes.start as usize);
+        self.route_at.truncate(values.routes.start as usize);
         self.config.peers.truncate(values.peers.start as usize);
         self.peer_at.truncate(values.peers.start as usize);
         self.config.tracks.truncate(values.tracks.start as usize);
@@ -225,6 +233,7 @@ impl<'a> Assembler<'a> {
     /// Ends the configuration, whose last line is at `end`.
     pub(super) fn end(&mut self, end: Pos) {
         self.end_open();
+        self.check_routes();
         self.settle_tracks();
         self.check_tracks();
         self.check_members();
@@ -298,9 +307,58 @@ impl<'a> Assembler<'a> {
     pub(super) fn add_address(&mut self, at: Pos, address: Address) {
         if self.config.addresses.push(address).is_ok() {
             let _ = self.address_at.push(at);
-        } else if !self.exceeded.addresses {
+        } else {
+            self.too_many_addresses(at);
+        }
+    }
+
+    /// Adds a route to the draft.
+    pub(super) fn add_route(&mut self, at: Pos, route: Route) {
+        if self.config.routes.push(route).is_ok() {
+            let _ = self.route_at.push(at);
+        } else {
+            self.too_many_routes(at);
+        }
+    }
+
+    /// Adds an address that is on as long as the daemon runs; its interface must be named. What is
+    /// static stands before what belongs to instances, which moves on.
+    pub(super) fn add_static_address(&mut self, at: Pos, address: Address) {
+        let place = self.config.static_addresses.len as usize;
+        if self.config.addresses.insert(place, address).is_err() {
+            return self.too_many_addresses(at);
+        }
+        let _ = self.address_at.insert(place, at);
+        self.config.static_addresses.len += 1;
+        for i in self.config.instances.iter_mut().chain([&mut self.draft.values]) {
+            i.addresses.start += 1;
+        }
+    }
+
+    /// Adds a route that is there as long as the daemon runs.
+    pub(super) fn add_static_route(&mut self, at: Pos, route: Route) {
+        let place = self.config.static_routes.len as usize;
+        if self.config.routes.insert(place, route).is_err() {
+            return self.too_many_routes(at);
+        }
+        let _ = self.route_at.insert(place, at);
+        self.config.static_routes.len += 1;
+        for i in self.config.instances.iter_mut().chain([&mut self.draft.values]) {
+            i.routes.start += 1;
+        }
+    }
+
+    fn too_many_addresses(&mut self, at: Pos) {
+        if !self.exceeded.addresses {
             self.exceeded.addresses = true;
             self.limit(at, MAX_ADDRESSES, "addresses in all instances", "MAX_ADDRESSES");
+        }
+    }
+
+    fn too_many_routes(&mut self, at: Pos) {
+        if !self.exceeded.routes {
+            self.exceeded.routes = true;
+            self.limit(at, MAX_ROUTES, "routes in all instances", "MAX_ROUTES");
         }
     }
 

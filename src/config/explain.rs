@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use embedded_io::Write;
 use ufmt::{uWrite, uwrite};
 
-use super::model::{ChecksumForm, Config, Family, Instance, Preempt, Start};
+use super::model::{ChecksumForm, Config, Family, Instance, Preempt, RouteWords, Start};
 use crate::text::{self, Ip, Seconds, Text, Written};
 use crate::vrrp::packet::{GROUP_V4, GROUP_V6, PRIORITY_OWNER as OWNER};
 use crate::vrrp::timing::{Micros, Version, active_down_interval, skew_time};
@@ -25,6 +25,7 @@ fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
     if config.startup_delay != Micros::ZERO {
         uwrite!(t, "All instances wait {} after the daemon's start.\n\n", Seconds(config.startup_delay))?;
     }
+    statics(config, t)?;
     for (n, i) in config.instances.iter().enumerate() {
         if n > 0 {
             t.write_str("\n")?;
@@ -54,7 +55,23 @@ fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
             t.write_str(" (not in the advert)")?;
         }
     }
-    t.write_str(".\n")
+    t.write_str(".\n")?;
+    for r in config.routes_of(i) {
+        let dev = config.str(config.device_of_route(Some(i), r));
+        uwrite!(t, "  While Active it has the route {}.\n", RouteWords::new(r, dev))?;
+    }
+    Ok(())
+}
+
+fn statics(config: &Config, t: &mut Text<'_>) -> Written {
+    let (addresses, routes) = (config.static_addresses, config.static_routes);
+    for a in addresses.of(&config.addresses) {
+        uwrite!(t, "From start to stop {}/{} is on {}.\n", Ip(a.ip), a.prefix, config.str(a.dev))?;
+    }
+    for r in routes.of(&config.routes) {
+        uwrite!(t, "From start to stop there is the route {}.\n", RouteWords::new(r, config.str(r.dev)))?;
+    }
+    if addresses.len + routes.len > 0 { t.write_str("\n") } else { Ok(()) }
 }
 
 fn adverts(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
@@ -198,6 +215,24 @@ mod tests {
         assert_eq!(diag.errors(), 0);
         explain(&config, peer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    /// Routes with the interfaces that they need, and what is static.
+    #[test]
+    fn routes() {
+        let said = explained(
+            "static-address 198.51.100.1/24 dev wan\nstatic-route 10.0.0.0/8 via 198.51.100.9\n\
+             instance a on eth0 vrid 1 address 192.0.2.1 route default via 192.0.2.9 route ::/0 via fe80::9 metric 5",
+        );
+        let begin = "From start to stop 198.51.100.1/24 is on wan.\n\
+             From start to stop there is the route 10.0.0.0/8 via 198.51.100.9.\n\ninstance a: ";
+        assert!(said.starts_with(begin), "{said}");
+        for expected in [
+            "  While Active it has the route default via 192.0.2.9.\n",
+            "  While Active it has the route ::/0 via fe80::9 dev eth0 metric 5.\n",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
     }
 
     /// Priority 150 at 1 s: S = 106/256 s = 0.414 s; 2T + S = 2.414 s; 3T + S = 3.414 s.

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 mod checks;
+mod routes;
 
 pub use checks::{
     Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked, Weights,
 };
+pub use routes::{MAIN_TABLE, Route, RouteWords, network};
 
 /// Reads a limit from the build's environment, so that a build may raise it.
 const fn limit(env: Option<&str>, default: usize) -> usize {
@@ -35,8 +37,10 @@ const fn limit(env: Option<&str>, default: usize) -> usize {
 
 /// Instances in one process (`PICOVRRP_MAX_INSTANCES` at build time; at most 255).
 pub const MAX_INSTANCES: usize = limit(option_env!("PICOVRRP_MAX_INSTANCES"), 32);
-/// Virtual addresses of all instances together (`PICOVRRP_MAX_ADDRESSES`).
+/// Virtual addresses of all instances and static ones together (`PICOVRRP_MAX_ADDRESSES`).
 pub const MAX_ADDRESSES: usize = limit(option_env!("PICOVRRP_MAX_ADDRESSES"), 256);
+/// Routes of all instances and static ones together (`PICOVRRP_MAX_ROUTES`).
+pub const MAX_ROUTES: usize = limit(option_env!("PICOVRRP_MAX_ROUTES"), 64);
 /// Unicast peers of all instances together (`PICOVRRP_MAX_PEERS`).
 pub const MAX_PEERS: usize = limit(option_env!("PICOVRRP_MAX_PEERS"), 64);
 /// Checks (`PICOVRRP_MAX_CHECKS`; at most 255).
@@ -59,7 +63,11 @@ pub const MAX_IFNAME: usize = 15;
 static_assertions::const_assert!(MAX_INSTANCES >= 1 && MAX_INSTANCES <= 255);
 static_assertions::const_assert!(MAX_CHECKS <= 255 && MAX_GROUPS <= 255);
 static_assertions::const_assert!(
-    MAX_ADDRESSES <= 0xffff && MAX_PEERS <= 0xffff && MAX_TRACKS <= 0xffff && MAX_STRINGS <= 0xffff
+    MAX_ADDRESSES <= 0xffff
+        && MAX_ROUTES <= 0xffff
+        && MAX_PEERS <= 0xffff
+        && MAX_TRACKS <= 0xffff
+        && MAX_STRINGS <= 0xffff
 );
 
 /// A string in [`Config::strings`]; the empty string is the default.
@@ -70,6 +78,9 @@ pub struct StrId {
 }
 
 impl StrId {
+    /// The empty string.
+    pub const NONE: StrId = StrId { start: 0, len: 0 };
+
     /// Whether it is the empty string, which stands for "not given".
     pub const fn is_empty(self) -> bool {
         self.len == 0
@@ -240,6 +251,16 @@ impl Scope {
             Scope::Host => 254,
         }
     }
+
+    /// Its word in a configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Scope::Global => "global",
+            Scope::Site => "site",
+            Scope::Link => "link",
+            Scope::Host => "host",
+        }
+    }
 }
 
 /// A virtual address of an instance.
@@ -293,6 +314,8 @@ pub struct Instance {
     pub start: Start,
     /// Its virtual addresses, in the order of the advert ([`Config::addresses`]).
     pub addresses: Range,
+    /// Its routes ([`Config::routes`]).
+    pub routes: Range,
     /// Its unicast peers ([`Config::peers`]); none for multicast.
     pub peers: Range,
     /// What it tracks ([`Config::tracks`]).
@@ -327,6 +350,7 @@ impl Default for Instance {
             preempt: Preempt::On,
             start: Start::Backup,
             addresses: Range::default(),
+            routes: Range::default(),
             peers: Range::default(),
             tracks: Range::default(),
             hooks: Hooks::default(),
@@ -405,8 +429,14 @@ pub struct Config {
     pub members: Vec<StrId, MAX_INSTANCES>,
     /// The virtual routers.
     pub instances: Vec<Instance, MAX_INSTANCES>,
-    /// Pool of virtual addresses.
+    /// Pool of virtual addresses, and of static ones.
     pub addresses: Vec<Address, MAX_ADDRESSES>,
+    /// The addresses that are on as long as the daemon runs ([`Config::addresses`]).
+    pub static_addresses: Range,
+    /// Pool of routes.
+    pub routes: Vec<Route, MAX_ROUTES>,
+    /// The routes that are there as long as the daemon runs ([`Config::routes`]).
+    pub static_routes: Range,
     /// Pool of unicast peers.
     pub peers: Vec<Peer, MAX_PEERS>,
     /// Pool of trackers.
@@ -436,6 +466,9 @@ impl Default for Config {
             members: Vec::new(),
             instances: Vec::new(),
             addresses: Vec::new(),
+            static_addresses: Range::default(),
+            routes: Vec::new(),
+            static_routes: Range::default(),
             peers: Vec::new(),
             tracks: Vec::new(),
             strings: Strings::default(),

@@ -1,8 +1,9 @@
 //! Cross-checks of an instance that is complete, against itself and against those before it; in files
-//! of their own those of checks, trackers and sync groups.
+//! of their own those of checks, routes, trackers and sync groups.
 
 mod check;
 mod group;
+mod route;
 mod track;
 
 use core::net::IpAddr;

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use super::Core;
 use super::checks::Runs;
 use crate::control::{
-    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouterStatus,
-    TrackStatus,
+    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouteStatus,
+    RouterStatus, TrackStatus,
 };
 use crate::router::Router;
+use crate::router::event::RouteId;
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
@@ -128,6 +129,7 @@ impl Client<'_> {
                 break;
             }
             self.send_all(core, &mut buffer, &|now, a| now.address(i, a)).await?;
+            self.send_all(core, &mut buffer, &|now, r| now.route(i, r)).await?;
             self.send_all(core, &mut buffer, &|now, t| now.track(i, t)).await?;
         }
         for g in 0.. {
@@ -242,6 +244,14 @@ impl<'a> Now<'a> {
             dev: self.router.config().device_of(v.config, address),
             excluded: address.excluded,
         }))
+    }
+
+    fn route(&self, i: usize, r: usize) -> Option<Reply<'a>> {
+        let v = self.router.view(i)?;
+        let (router, range) = (self.router, v.config.routes);
+        let route = router.config().routes_of(v.config).get(r)?;
+        let dev = router.route_device(RouteId(range.start + r as u16));
+        Some(Reply::Route(RouteStatus::new(route, dev)))
     }
 
     fn track(&self, i: usize, t: usize) -> Option<Reply<'a>> {

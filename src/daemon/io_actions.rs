@@ -7,8 +7,8 @@ use std::rc::Rc;
 use heapless::Vec;
 
 use super::report::System;
-use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS};
-use crate::router::event::{AddressId, AddressSpec, GroupTransition, Report, Transition};
+use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES};
+use crate::router::event::{AddressId, AddressSpec, GroupTransition, Report, RouteId, RouteSpec, Transition};
 use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
@@ -34,16 +34,19 @@ pub(super) enum Note {
     Refused(System, i32),
 }
 
-/// What came of adding an address, for the router.
+/// What came of adding an address or a route, for the router.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
     Exists(AddressId),
     Failed(AddressId),
+    RouteExists(RouteId),
+    RouteFailed(RouteId),
+    RouteRestored(RouteId),
 }
 
 /// Everything that actions touch.
 pub(super) struct Io {
-    reactor: Rc<Reactor>,
+    pub(super) reactor: Rc<Reactor>,
     pub(super) rtnl: Rtnl,
     announcer: Announcer,
     sockets: [Option<VrrpSocket>; MAX_SOCKETS],
@@ -51,7 +54,11 @@ pub(super) struct Io {
     pub(super) recorded: [bool; MAX_ADDRESSES],
     /// Addresses to put on when the file names them.
     pub(super) unrecorded: Vec<AddressId, MAX_ADDRESSES>,
-    pub(super) outcomes: Vec<Outcome, MAX_ADDRESSES>,
+    /// Routes that the ownership file names.
+    pub(super) recorded_routes: [bool; MAX_ROUTES],
+    /// Routes to add, or to keep, when the file names them and the addresses before them are on.
+    pub(super) late_routes: Vec<(RouteId, bool), MAX_ROUTES>,
+    pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
     pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
     pub(super) notes: Vec<Note, MAX_NOTES>,
     pub(super) lost_notes: u32,
@@ -68,6 +75,8 @@ impl Io {
             sockets: [const { None }; MAX_SOCKETS],
             recorded: [false; MAX_ADDRESSES],
             unrecorded: Vec::new(),
+            recorded_routes: [false; MAX_ROUTES],
+            late_routes: Vec::new(),
             outcomes: Vec::new(),
             rebinds: Vec::new(),
             notes: Vec::new(),
@@ -113,12 +122,7 @@ impl Io {
             Ok(()) => return,
             Err(AddError::Exists) => Outcome::Exists(spec.id),
             Err(e) => {
-                let errno = match e {
-                    AddError::NoDevice | AddError::Exists => libc::ENODEV,
-                    AddError::Permission => libc::EPERM,
-                    AddError::Other(errno) => errno,
-                };
-                self.note(Note::Refused(System::Address, errno));
+                self.note(Note::Refused(System::Address, errno(e)));
                 Outcome::Failed(spec.id)
             }
         };
@@ -129,6 +133,39 @@ impl Io {
     fn remove_address(&mut self, spec: &AddressSpec<'_>) {
         if let Err(e) = self.rtnl.remove_address(spec) {
             self.note(Note::Refused(System::Address, e.raw_os_error().unwrap_or(0)));
+        }
+    }
+
+    /// Adds a route, or one of ours again that may be gone.
+    pub(super) fn put_route(&mut self, spec: &RouteSpec, ours: bool) {
+        let outcome = match (self.rtnl.add_route(spec), ours) {
+            (Ok(()), false) | (Err(AddError::Exists), true) => return,
+            (Ok(()), true) => Outcome::RouteRestored(spec.id),
+            (Err(AddError::Exists), false) => Outcome::RouteExists(spec.id),
+            (Err(e), _) => {
+                self.note(Note::Refused(System::Route, errno(e)));
+                Outcome::RouteFailed(spec.id)
+            }
+        };
+        // One outcome a route: there is room.
+        let _ = self.outcomes.push(outcome);
+    }
+
+    fn put_route_recorded(&mut self, spec: &RouteSpec, ours: bool) {
+        // Its source may be an address that is not on yet.
+        let now = self.unrecorded.is_empty() && self.recorded_routes.get(spec.id.0 as usize) == Some(&true);
+        if now {
+            self.put_route(spec, ours);
+        } else if !self.late_routes.iter().any(|(id, _)| *id == spec.id) {
+            // One entry a route: there is room.
+            let _ = self.late_routes.push((spec.id, ours));
+        }
+    }
+
+    fn remove_route(&mut self, spec: &RouteSpec) {
+        self.late_routes.retain(|(id, _)| *id != spec.id);
+        if let Err(e) = self.rtnl.remove_route(spec) {
+            self.note(Note::Refused(System::Route, e.raw_os_error().unwrap_or(0)));
         }
     }
 
@@ -185,6 +222,15 @@ impl Io {
     }
 }
 
+const fn errno(e: AddError) -> i32 {
+    match e {
+        AddError::Exists => libc::EEXIST,
+        AddError::NoDevice => libc::ENODEV,
+        AddError::Permission => libc::EPERM,
+        AddError::Other(errno) => errno,
+    }
+}
+
 impl Actions for Io {
     fn act(&mut self, action: Action<'_>) {
         match action {
@@ -207,6 +253,9 @@ impl Actions for Io {
                 }
             }
             Action::RemoveAddress(spec) => self.remove_address(&spec),
+            Action::AddRoute(spec) => self.put_route_recorded(&spec, false),
+            Action::KeepRoute(spec) => self.put_route_recorded(&spec, true),
+            Action::RemoveRoute(spec) => self.remove_route(&spec),
             Action::Announce { ifindex, mac, ip } => {
                 if let Err(e) = self.announcer.announce(ifindex, mac, ip) {
                     self.note(Note::Refused(System::Announce, e.raw_os_error().unwrap_or(0)));

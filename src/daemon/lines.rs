@@ -26,7 +26,7 @@ impl Core {
                 hooks::post_group(&self.router, &self.notifier, t);
             }
             Note::Report(r) => {
-                if let Report::ForeignAddress { .. } = r {
+                if let Report::ForeignAddress { .. } | Report::ForeignRoute { .. } = r {
                     self.ownership_changed = true;
                 }
                 if let Report::Check { check, from, to } = r {
@@ -44,6 +44,7 @@ impl Core {
                 let what = match system {
                     System::Send => "cannot send an advert",
                     System::Address => "cannot add or remove an address",
+                    System::Route => "cannot add, remove or watch a route",
                     System::Announce => "cannot announce an address",
                     System::Socket => "cannot listen for adverts",
                     System::Netlink => "cannot read the interfaces",

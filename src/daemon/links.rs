@@ -7,11 +7,12 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::lines::say;
+use super::ownership::Entry;
 use super::report::System;
-use super::{Core, ownership};
-use crate::config::model::MAX_LINKS;
+use super::{Core, ownership, routes};
+use crate::config::model::{MAX_LINKS, Route};
 use crate::router::Event;
-use crate::router::event::{AddressId, AddressSpec};
+use crate::router::event::{AddressId, AddressSpec, RouteId};
 use crate::sys::netlink::{Monitor, Notice, Rtnl};
 use crate::text::Ip;
 use crate::vrrp::timing::Instant;
@@ -22,20 +23,32 @@ impl Core {
     pub(super) fn adopt(&mut self, now: Instant) -> io::Result<()> {
         let (router, rtnl_and_more) = (&mut self.router, &mut self.io);
         let mut orphans: std::vec::Vec<(String, std::net::IpAddr, u8)> = std::vec::Vec::new();
-        let read = ownership::read(&self.run_dir, |owned| {
-            match router.find_address(owned.interface, owned.ip, owned.prefix) {
+        let mut routes: std::vec::Vec<(String, Route)> = std::vec::Vec::new();
+        let read = ownership::read(&self.run_dir, |entry| match entry {
+            Entry::Address(owned) => match router.find_address(owned.interface, owned.ip, owned.prefix) {
                 Some(id) => router.handle(Event::Stale(id), now, rtnl_and_more),
                 None => orphans.push((owned.interface.to_owned(), owned.ip, owned.prefix)),
-            }
+            },
+            Entry::Route(owned) => match routes::find(router, &owned) {
+                Some(id) => router.handle(Event::StaleRoute(id), now, rtnl_and_more),
+                None => routes.push((owned.interface.to_owned(), owned.route())),
+            },
         });
         if let Err(e) = read {
             log::warn!("{}: what an earlier run left is not known: {e}", self.run_dir.path().display());
         }
-        if orphans.is_empty() {
+        if orphans.is_empty() && routes.is_empty() {
             return Ok(());
         }
         let mut removing = Rtnl::open()?;
+        for (_, route) in routes.iter().filter(|(name, _)| name.is_empty()) {
+            routes::remove_orphan(&mut removing, route, 0, "");
+        }
         self.io.rtnl.links(|info| {
+            // A route may need an address.
+            for (_, route) in routes.iter().filter(|(name, _)| name == info.name) {
+                routes::remove_orphan(&mut removing, route, info.ifindex, info.name);
+            }
             for (_, ip, prefix) in orphans.iter().filter(|(name, ..)| name == info.name) {
                 let (id, ifindex) = (AddressId(0), info.ifindex);
                 let spec = AddressSpec { id, ifindex, ip: *ip, prefix: *prefix, scope: None, label: "" };
@@ -99,16 +112,21 @@ impl Core {
 
     /// What netlink tells: links at once, addresses by reading the interface's list again.
     pub(super) fn notices(&mut self, monitor: &mut Monitor, now: Instant) {
-        let mut overrun = false;
+        let (mut overrun, mut less, mut more) = (false, false, false);
         let received = monitor.recv(|notice| match notice {
             Notice::Link(info) => {
+                (less, more) = (less | !info.up, more | info.up);
                 if self.router.concerns(info.ifindex, info.name) {
                     self.handle(Event::Link(info), now);
                     self.mark_dirty(info.ifindex);
                 }
             }
-            Notice::LinkGone { ifindex } => self.handle(Event::LinkGone { ifindex }, now),
+            Notice::LinkGone { ifindex } => {
+                less = true;
+                self.handle(Event::LinkGone { ifindex }, now);
+            }
             Notice::Address { ifindex, address, added } => {
+                (less, more) = (less | !added, more | added);
                 if self.router.needs_addresses(ifindex, &address, added) {
                     self.mark_dirty(ifindex);
                 }
@@ -128,11 +146,19 @@ impl Core {
         while let Some(ifindex) = self.dirty.pop() {
             self.read_addresses(ifindex, now);
         }
+        // IPv4 routes go without a word when a link or an address does; and one that the kernel refused
+        // may be possible when one comes.
+        if self.router.has_routes() && (overrun || less || more && self.router.lacks_routes()) {
+            self.handle(Event::Routes, now);
+        }
         // What was somebody else's is ours to put on now: named in good time, so that becoming Active
         // need not wait for it.
         let recorded = &self.io.recorded;
         let named = |(_, spec): (&str, AddressSpec<'_>)| recorded.get(spec.id.0 as usize) == Some(&true);
         self.ownership_changed |= !self.router.own_addresses().all(named);
+        let recorded = &self.io.recorded_routes;
+        let named = |(id, ..): (RouteId, &str, &Route)| recorded.get(id.0 as usize) == Some(&true);
+        self.ownership_changed |= !self.router.own_routes().all(named);
         self.settle(now);
     }
 

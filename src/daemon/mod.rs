@@ -21,7 +21,7 @@ use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
 use crate::sys::neighbour::Announcer;
-use crate::sys::netlink::{AddressList, Monitor, Rtnl};
+use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
@@ -38,6 +38,7 @@ mod lines;
 mod links;
 mod ownership;
 mod report;
+mod routes;
 
 use clients::Clients;
 use hooks::{Flag, Hooks, Lifecycle};
@@ -48,6 +49,7 @@ use report::System;
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const LISTENER: Token = Token(2);
+const ROUTES: Token = Token(3);
 
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
@@ -96,6 +98,8 @@ pub struct Core {
     addresses: AddressList,
     /// Interfaces whose addresses are to be read again.
     dirty: Vec<u32, MAX_LINKS>,
+    /// Tells of routes that were taken away; none where the configuration has none.
+    route_watch: Option<RouteWatch>,
     /// The ownership file names what is no longer ours, or lacks what is.
     ownership_changed: bool,
     /// Counts configurations, so that a task knows whether its own still runs.
@@ -155,6 +159,7 @@ impl Daemon {
             priority_limiter: Limiter::new(),
             addresses: AddressList::new(),
             dirty: Vec::new(),
+            route_watch: None,
             ownership_changed: false,
             generation: 0,
             starting: false,
@@ -239,6 +244,7 @@ impl Daemon {
             for r in ready.iter() {
                 match r.token {
                     MONITOR => core.borrow_mut().notices(monitor, now),
+                    ROUTES => core.borrow_mut().routes_told(now),
                     SIGNALS => core.borrow_mut().signals(signals, children, now),
                     LISTENER => {
                         // A client that is gone again, or not allowed, is no matter.
@@ -301,6 +307,8 @@ impl Core {
         self.check_limiter = Limiter::new();
         self.runs.clear();
         let _ = self.runs.resize_default(config.checks.len());
+        self.watch_routes();
+        let config = self.router.config();
         hooks::tell_members(&self.router, &self.notifier);
         self.notifier.set_fifo(hooks::open_fifo(config));
     }
@@ -322,7 +330,7 @@ impl Core {
             let listen = self.router.listeners(ifindex, family);
             self.io.listen(ifindex, family, listen.as_ref());
         }
-        if !self.io.unrecorded.is_empty() || self.ownership_changed {
+        if !self.io.unrecorded.is_empty() || !self.io.late_routes.is_empty() || self.ownership_changed {
             self.record();
             let late = core::mem::take(&mut self.io.unrecorded);
             for id in late {
@@ -330,11 +338,19 @@ impl Core {
                     self.io.add_address(&spec);
                 }
             }
+            for (id, ours) in core::mem::take(&mut self.io.late_routes) {
+                if let Some(spec) = self.router.route_spec(id) {
+                    self.io.put_route(&spec, ours);
+                }
+            }
         }
         while let Some(outcome) = self.io.outcomes.pop() {
             let event = match outcome {
                 Outcome::Exists(id) => Event::AddressExists(id),
                 Outcome::Failed(id) => Event::AddressFailed(id),
+                Outcome::RouteExists(id) => Event::RouteExists(id),
+                Outcome::RouteFailed(id) => Event::RouteFailed(id),
+                Outcome::RouteRestored(id) => Event::RouteRestored(id),
             };
             self.router.handle(event, now, &mut self.io);
         }
@@ -350,18 +366,24 @@ impl Core {
         }
     }
 
-    /// Writes which addresses are ours.
+    /// Writes which addresses and routes are ours.
     fn record(&mut self) {
         self.ownership_changed = false;
         // A full or broken file system does not keep a router from routing; what is lost is only the
         // knowledge of what to remove after a kill -9.
         if let Err(e) = ownership::write(&self.run_dir, &self.router) {
-            log::warn!("{}: cannot note which addresses are ours: {e}", self.run_dir.path().display());
+            log::warn!("{}: cannot note which addresses and routes are ours: {e}", self.run_dir.path().display());
         }
         // An address of somebody else's is not in it: should it become ours, it is written first.
         self.io.recorded.fill(false);
         for (_, spec) in self.router.own_addresses() {
             if let Some(recorded) = self.io.recorded.get_mut(spec.id.0 as usize) {
+                *recorded = true;
+            }
+        }
+        self.io.recorded_routes.fill(false);
+        for (id, ..) in self.router.own_routes() {
+            if let Some(recorded) = self.io.recorded_routes.get_mut(id.0 as usize) {
                 *recorded = true;
             }
         }
@@ -437,8 +459,9 @@ impl Core {
             }
         };
         syslog::set_level(config.log_level);
-        // Other addresses have other numbers: none is put on before the file names it.
+        // Other addresses and routes have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);
+        self.io.recorded_routes.fill(false);
         hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
         self.script_user = user;
         let runs = checks::inherit(&self.runs, self.router.config(), &config);
@@ -453,6 +476,8 @@ impl Core {
         self.record();
         if !self.starting {
             self.handle(Event::Start, now);
+            // What went while the watch was changed was not told.
+            self.handle(Event::Routes, now);
         }
         log::info!("reloaded");
         Ok(())

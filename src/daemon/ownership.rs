@@ -1,5 +1,5 @@
-//! Which addresses are ours to remove, also after a kill -9: a file in the run directory that names
-//! every address before it is put on an interface.
+//! Which addresses and routes are ours to remove, also after a kill -9: a file in the run directory that
+//! names each before it is put on.
 //!
 //! It is written at start and reload, not at each transition: it says what we may have put on, and
 //! the interface says what is there. An address that was there before us is not in it. A file of an
@@ -10,17 +10,21 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{MAX_ADDRESSES, MAX_IFNAME};
+use crate::config::model::{MAX_ADDRESSES, MAX_IFNAME, MAX_ROUTES, Route, Scope, StrId};
 use crate::router::Router;
 use crate::sys::files::{RunDir, boot_id};
 
 const NAME: &str = "addresses";
-const VERSION: u8 = 1;
-/// An entry's two length bytes, its name, the address with its tag, the prefix length.
-const MAX_ENTRY: usize = 2 + MAX_IFNAME + 18 + 1;
+const VERSION: u8 = 2;
+/// Without routes: its entries are addresses, and have no tag.
+const VERSION_1: u8 = 1;
+/// An entry's tag, its name with its length, the address with its tag, the prefix length.
+const MAX_ADDRESS: usize = 1 + 1 + MAX_IFNAME + 17 + 1;
+/// The same, and two addresses that may be missing, two numbers, a scope that may be, two flags.
+const MAX_ROUTE: usize = MAX_ADDRESS + 2 * 18 + 2 * 5 + 2 + 2;
 const HEADER: usize = 1 + 36;
 /// The largest file.
-const MAX_FILE: usize = HEADER + MAX_ENTRY * MAX_ADDRESSES;
+const MAX_FILE: usize = HEADER + MAX_ADDRESS * MAX_ADDRESSES + MAX_ROUTE * MAX_ROUTES;
 
 /// An address that is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,31 +34,84 @@ pub(super) struct Owned<'a> {
     pub(super) prefix: u8,
 }
 
-/// Writes the addresses that are the router's own.
+/// A route that is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnedRoute<'a> {
+    /// Empty where the kernel found it.
+    pub(super) interface: &'a str,
+    to: IpAddr,
+    prefix: u8,
+    via: Option<IpAddr>,
+    src: Option<IpAddr>,
+    table: u32,
+    metric: u32,
+    scope: Option<Scope>,
+    onlink: bool,
+    blackhole: bool,
+}
+
+impl<'a> OwnedRoute<'a> {
+    pub(super) fn new(interface: &'a str, route: &Route) -> OwnedRoute<'a> {
+        let Route { to, prefix, via, dev: _, src, table, metric, scope, onlink, blackhole } = *route;
+        OwnedRoute { interface, to, prefix, via, src, table, metric, scope, onlink, blackhole }
+    }
+
+    /// The route, without its interface.
+    pub(super) fn route(&self) -> Route {
+        let OwnedRoute { interface: _, to, prefix, via, src, table, metric, scope, onlink, blackhole } = *self;
+        Route { to, prefix, via, dev: StrId::NONE, src, table, metric, scope, onlink, blackhole }
+    }
+}
+
+/// What is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Entry<'a> {
+    #[serde(borrow)]
+    Address(Owned<'a>),
+    #[serde(borrow)]
+    Route(OwnedRoute<'a>),
+}
+
+/// Writes the addresses and routes that are the router's own.
 pub(super) fn write(dir: &RunDir, router: &Router) -> io::Result<()> {
-    let mut file = Vec::with_capacity(HEADER + MAX_ENTRY * router.config().addresses.len());
+    let config = router.config();
+    let mut file = Vec::with_capacity(HEADER + MAX_ADDRESS * config.addresses.len() + MAX_ROUTE * config.routes.len());
     file.push(VERSION);
     file.extend_from_slice(&boot_id().unwrap_or([0; 36]));
+    let mut add = |entry: Entry<'_>| -> io::Result<()> {
+        let mut room = [0; MAX_ROUTE];
+        file.extend_from_slice(postcard::to_slice(&entry, &mut room).map_err(|_| io::ErrorKind::InvalidData)?);
+        Ok(())
+    };
     for (interface, spec) in router.own_addresses() {
-        let mut entry = [0; MAX_ENTRY];
-        let owned = Owned { interface, ip: spec.ip, prefix: spec.prefix };
-        let bytes = postcard::to_slice(&owned, &mut entry).map_err(|_| io::ErrorKind::InvalidData)?;
-        file.extend_from_slice(bytes);
+        add(Entry::Address(Owned { interface, ip: spec.ip, prefix: spec.prefix }))?;
+    }
+    for (_, interface, route) in router.own_routes() {
+        add(Entry::Route(OwnedRoute::new(interface, route)))?;
     }
     dir.write_private(NAME, &file)
 }
 
-/// Calls `f` with every address that an earlier run of this boot may have left.
-pub(super) fn read(dir: &RunDir, mut f: impl FnMut(Owned<'_>)) -> io::Result<()> {
+/// Calls `f` with everything that an earlier run of this boot may have left.
+pub(super) fn read(dir: &RunDir, f: impl FnMut(Entry<'_>)) -> io::Result<()> {
     let mut buffer = vec![0; MAX_FILE];
     let Some(bytes) = dir.read_private(NAME, &mut buffer)? else { return Ok(()) };
+    decode(bytes, boot_id().unwrap_or([0; 36]), f)
+}
+
+fn decode(bytes: &[u8], boot: [u8; 36], mut f: impl FnMut(Entry<'_>)) -> io::Result<()> {
     let Some((header, mut rest)) = bytes.split_at_checked(HEADER) else { return Ok(()) };
-    if header[0] != VERSION || header[1..] != boot_id().unwrap_or([0; 36]) {
+    if ![VERSION, VERSION_1].contains(&header[0]) || header[1..] != boot {
         return Ok(());
     }
     while !rest.is_empty() {
-        let (owned, left) = postcard::take_from_bytes(rest).map_err(|_| io::ErrorKind::InvalidData)?;
-        f(owned);
+        let taken = if header[0] == VERSION {
+            postcard::take_from_bytes(rest)
+        } else {
+            postcard::take_from_bytes(rest).map(|(owned, left)| (Entry::Address(owned), left))
+        };
+        let (entry, left) = taken.map_err(|_| io::ErrorKind::InvalidData)?;
+        f(entry);
         rest = left;
     }
     Ok(())
@@ -63,4 +120,57 @@ pub(super) fn read(dir: &RunDir, mut f: impl FnMut(Owned<'_>)) -> io::Result<()>
 /// After an orderly stop nothing is left.
 pub(super) fn remove(dir: &RunDir) -> io::Result<()> {
     dir.remove(NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(version: u8, entries: &[&[u8]]) -> Vec<u8> {
+        let mut file = vec![version];
+        file.extend_from_slice(&[b'x'; 36]);
+        entries.iter().for_each(|e| file.extend_from_slice(e));
+        file
+    }
+
+    fn entries(bytes: &[u8]) -> Vec<String> {
+        let mut all = Vec::new();
+        // What was read before it breaks off counts.
+        let _ = decode(bytes, [b'x'; 36], |e| all.push(format!("{e:?}")));
+        all
+    }
+
+    /// The largest entries fit; both versions are read, others and those of another boot are not.
+    #[test]
+    fn versions() {
+        let (interface, ip) = ("interface-15-by", IpAddr::from([0xffff; 8]));
+        let owned = Owned { interface, ip, prefix: 128 };
+        let route = Route {
+            via: Some(ip),
+            src: Some(ip),
+            table: u32::MAX,
+            metric: u32::MAX,
+            scope: Some(Scope::Host),
+            onlink: true,
+            ..Route::to(ip, 128)
+        };
+        let owned_route = OwnedRoute::new(interface, &route);
+        assert_eq!(owned_route.route(), route);
+        let (mut a, mut b, mut c) = ([0; MAX_ADDRESS - 1], [0; MAX_ADDRESS], [0; MAX_ROUTE]);
+        let plain = postcard::to_slice(&owned, &mut a).unwrap();
+        let address = postcard::to_slice(&Entry::Address(owned), &mut b).unwrap();
+        let route = postcard::to_slice(&Entry::Route(owned_route), &mut c).unwrap();
+        let (of_address, of_route) =
+            (format!("{:?}", Entry::Address(owned)), format!("{:?}", Entry::Route(owned_route)));
+        assert_eq!(entries(&file(1, &[plain, plain])), [of_address.clone(), of_address.clone()]);
+        let whole = file(2, &[address, route, address]);
+        assert_eq!(entries(&whole), [of_address.clone(), of_route, of_address]);
+        assert!(entries(&file(3, &[address])).is_empty());
+        let mut elsewhere = whole.clone();
+        elsewhere[1] = b'y';
+        assert!(entries(&elsewhere).is_empty());
+        for n in 0..whole.len() {
+            assert!(entries(&whole[..n]).len() < 3);
+        }
+    }
 }

@@ -2,13 +2,13 @@
 
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
-use crate::config::model::{ChecksumForm, Condition};
+use crate::config::model::{ChecksumForm, Condition, RouteWords};
 use crate::router::Router;
-use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, Shown, Transition};
+use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, RouteId, Shown, Transition};
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 24;
+pub(super) const CLASSES: usize = 27;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,7 @@ pub(super) enum System {
     Socket = 21,
     Netlink = 22,
     Control = 23,
+    Route = 24,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -43,6 +44,8 @@ pub(super) fn class(report: &Report) -> usize {
         Report::ForeignAddress { .. } => 15,
         Report::AddressRestored { .. } => 16,
         Report::Priority { .. } => 17,
+        Report::ForeignRoute { .. } => 25,
+        Report::RouteRestored { .. } => 26,
         // Checks have a limiter of their own.
         Report::Check { .. } => CLASSES,
     }
@@ -58,6 +61,18 @@ pub(super) fn level(report: &Report) -> log::Level {
 
 fn name(router: &Router, id: InstanceId) -> &str {
     router.view(id.0 as usize).map_or("?", |v| v.name)
+}
+
+/// The instance, or a word for what is static.
+fn owner(router: &Router, id: Option<InstanceId>) -> &str {
+    id.map_or("static", |id| name(router, id))
+}
+
+fn route_words(router: &Router, id: RouteId, to: &mut Text<'_>) -> Written {
+    match router.config().routes.get(id.0 as usize) {
+        Some(route) => uwrite!(to, "{}", RouteWords::new(route, router.route_device(id))),
+        None => to.write_str("?"),
+    }
 }
 
 pub(super) fn transition(router: &Router, t: &Transition, to: &mut Text<'_>) -> Written {
@@ -126,7 +141,7 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
         Report::ForeignAddress { instance, address } => uwrite!(
             to,
             "{}: {} is on the interface already and not by us: it is used, and never removed",
-            name(router, instance),
+            owner(router, instance),
             Ip(address)
         ),
         // It has a line of its own, with the reason.
@@ -134,10 +149,20 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
         Report::Priority { instance, from, to: now } => {
             uwrite!(to, "{}: effective priority {} -> {}", name(router, instance), from, now)
         }
+        Report::ForeignRoute { instance, route } => {
+            uwrite!(to, "{}: route ", owner(router, instance))?;
+            route_words(router, route, to)?;
+            to.write_str(": one of its destination and metric is there already and not by us: it is left as it is")
+        }
+        Report::RouteRestored { instance, route } => {
+            uwrite!(to, "{}: route ", owner(router, instance))?;
+            route_words(router, route, to)?;
+            to.write_str(" was gone: put back")
+        }
         Report::AddressRestored { instance, address } => uwrite!(
             to,
             "{}: {} was taken off the interface by somebody else: put back",
-            name(router, instance),
+            owner(router, instance),
             Ip(address)
         ),
     }
@@ -200,5 +225,6 @@ fn dropped(router: &Router, id: Option<InstanceId>, why: Drop, to: &mut Text<'_>
     }
 }
 
-// The classes of the system's failures stand behind those of the reports.
-static_assertions::const_assert!(System::Control as usize == CLASSES - 1);
+// Each of the system's failures has a class, among those of the reports.
+static_assertions::const_assert!(System::Control as usize + 1 == System::Route as usize);
+static_assertions::const_assert!(System::Route as usize + 3 == CLASSES);

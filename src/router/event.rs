@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{ChecksumForm, Condition, Family, Scope};
+use crate::config::model::{ChecksumForm, Condition, Family, Route, Scope};
 use crate::vrrp::stats::Reason;
 use crate::vrrp::timing::Centis;
 
@@ -19,6 +19,10 @@ pub struct InstanceId(pub u8);
 /// A virtual address, by its place in the configuration's pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressId(pub u16);
+
+/// A route, by its place in the configuration's pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub u16);
 
 /// A check, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +130,16 @@ pub enum Event<'a> {
     AddressExists(AddressId),
     /// Adding an address failed; it is tried again with a later advert.
     AddressFailed(AddressId),
+    /// A route may be ours from an earlier run that did not clean up.
+    StaleRoute(RouteId),
+    /// Adding a route was refused because one is there that is not ours.
+    RouteExists(RouteId),
+    /// Adding a route failed, or keeping it; it is tried again with a later advert.
+    RouteFailed(RouteId),
+    /// A route that was to be kept was gone, and is there again.
+    RouteRestored(RouteId),
+    /// Routes may have gone, or may be possible now: those that should be there are kept.
+    Routes,
     /// Hand over and stop. The router is done when [`is_stopped`](super::Router::is_stopped) says so.
     Stop,
 }
@@ -145,6 +159,17 @@ pub struct AddressSpec<'a> {
     pub scope: Option<Scope>,
     /// Label; empty for none.
     pub label: &'a str,
+}
+
+/// Details of a route that is to be added, kept or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Its id.
+    pub id: RouteId,
+    /// The link that it leads through; 0 where the kernel is to find it.
+    pub ifindex: u32,
+    /// The route; the name of its interface is of no matter here.
+    pub route: Route,
 }
 
 /// A state as it is shown outside: keepalived's words.
@@ -319,10 +344,10 @@ pub enum Report {
         /// Who.
         source: IpAddr,
     },
-    /// A virtual address was on the interface before us: used, never removed.
+    /// An address was on the interface before us: used, never removed.
     ForeignAddress {
-        /// Which.
-        instance: InstanceId,
+        /// Which; `None` for a static one.
+        instance: Option<InstanceId>,
         /// The address.
         address: IpAddr,
     },
@@ -344,12 +369,26 @@ pub enum Report {
         /// Now.
         to: u8,
     },
-    /// A virtual address vanished while Active and is put back.
+    /// An address vanished while it should be there, and is put back.
     AddressRestored {
-        /// Which.
-        instance: InstanceId,
+        /// Which; `None` for a static one.
+        instance: Option<InstanceId>,
         /// The address.
         address: IpAddr,
+    },
+    /// There was such a route before us: left as it is, never removed.
+    ForeignRoute {
+        /// Whose; `None` for a static one.
+        instance: Option<InstanceId>,
+        /// Which.
+        route: RouteId,
+    },
+    /// A route vanished while it should be there, and was put back.
+    RouteRestored {
+        /// Whose; `None` for a static one.
+        instance: Option<InstanceId>,
+        /// Which.
+        route: RouteId,
     },
 }
 
@@ -373,6 +412,12 @@ pub enum Action<'a> {
     AddAddress(AddressSpec<'a>),
     /// Take a virtual address off an interface.
     RemoveAddress(AddressSpec<'a>),
+    /// Add a route. Refused where an equal one is there, see [`Event::RouteExists`].
+    AddRoute(RouteSpec),
+    /// Add a route of ours if it is gone; that it is there is no matter.
+    KeepRoute(RouteSpec),
+    /// Remove a route of ours, and no other.
+    RemoveRoute(RouteSpec),
     /// One gratuitous ARP request, or one unsolicited neighbour advertisement (RFC 9568 §6.4.1).
     Announce {
         /// On this interface.

@@ -96,6 +96,7 @@ impl Router {
                 && a.ip == address.ip
                 && a.prefix == address.prefix
                 && vip.installed == added
+                && vip.instance.is_some()
                 && !vip.foreign
         });
         let primary = match address.ip {
@@ -162,6 +163,7 @@ impl Router {
         for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
             (vip.installed, vip.foreign) = (false, false);
         }
+        self.routes_gone(at);
         self.rebuild_index();
         self.rebind(ifindex, out);
         self.evaluate_link(at, changed, now, out);
@@ -170,7 +172,7 @@ impl Router {
     /// All addresses of an interface: chooses what we send from, and finds what is missing or foreign.
     pub(super) fn addresses_are(&mut self, ifindex: u32, list: &[LinkAddress], now: Instant, out: &mut dyn Actions) {
         let Some(at) = self.bound_to(ifindex) else { return };
-        let mut missing = [false; MAX_INSTANCES];
+        let mut missing = [false; MAX_INSTANCES + 1];
         for a in 0..self.vips.len() {
             if self.vips[a].link as usize != at {
                 continue;
@@ -178,20 +180,23 @@ impl Router {
             let address = &self.config.addresses[a];
             let exact = list.iter().any(|l| l.ip == address.ip && (l.prefix == address.prefix || l.ip.is_ipv6()));
             let same = exact || list.iter().any(|l| l.ip == address.ip);
-            let i = self.vips[a].instance as usize;
-            let (holds, ip) = (self.holds(i), address.ip);
+            let (owner, ip) = (self.vips[a].instance, address.ip);
+            let instance = owner.map(InstanceId);
+            let holds = self.wants(owner);
+            // What is static has its place behind the instances.
+            let i = owner.map_or(MAX_INSTANCES, |i| i as usize);
             let vip = &mut self.vips[a];
             if vip.installed && !exact {
                 vip.installed = false;
                 // Taken off by hand, or by a restart of the network: put back, below.
                 if holds && self.links[at].up {
-                    out.act(Action::Report(Report::AddressRestored { instance: InstanceId(i as u8), address: ip }));
+                    out.act(Action::Report(Report::AddressRestored { instance, address: ip }));
                     missing[i] = true;
                 }
             } else if !vip.installed {
                 let was = core::mem::replace(&mut vip.foreign, same);
                 if same && !was {
-                    out.act(Action::Report(Report::ForeignAddress { instance: InstanceId(i as u8), address: ip }));
+                    out.act(Action::Report(Report::ForeignAddress { instance, address: ip }));
                 } else if !same && holds {
                     missing[i] = true;
                 }
@@ -201,9 +206,13 @@ impl Router {
         for i in (0..self.slots.len()).filter(|i| missing[*i]) {
             self.restore(i, now, out);
         }
+        if missing[MAX_INSTANCES] {
+            self.install_static(out);
+        }
         let primary = |l: &&LinkAddress| !l.tentative && !self.is_ours(at, l);
         let virtual_too = |l: &&LinkAddress| {
-            self.vips.iter().zip(&self.config.addresses).any(|(v, a)| v.link as usize == at && a.ip == l.ip)
+            let mut vips = self.vips.iter().zip(&self.config.addresses);
+            vips.any(|(v, a)| v.instance.is_some() && v.link as usize == at && a.ip == l.ip)
         };
         // The kernel's order: the first is what it would send from. An owner's address is a virtual
         // one that was there before us; it serves where there is no other.
@@ -229,10 +238,10 @@ impl Router {
     }
 
     fn is_ours(&self, at: usize, l: &LinkAddress) -> bool {
-        self.vips
-            .iter()
-            .zip(&self.config.addresses)
-            .any(|(v, a)| v.link as usize == at && v.installed && a.ip == l.ip && a.prefix == l.prefix)
+        self.vips.iter().zip(&self.config.addresses).any(|(v, a)| {
+            // A static one is as good as any of the interface's own.
+            v.instance.is_some() && v.link as usize == at && v.installed && a.ip == l.ip && a.prefix == l.prefix
+        })
     }
 
     fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {

@@ -11,6 +11,7 @@
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `group`: instances that are Active together or not at all.
 //! - `perform`: what an instance does as Active.
+//! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
 //! - `view`: what status shows.
 
@@ -19,7 +20,8 @@ use core::net::IpAddr;
 use heapless::{Vec, index_map::FnvIndexMap};
 
 use crate::config::model::{
-    Config, Family, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_TRACKS, Preempt, Start,
+    Config, Family, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES, MAX_TRACKS, Preempt,
+    Start,
 };
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
 use crate::vrrp::packet::PRIORITY_LEAVE;
@@ -35,6 +37,7 @@ mod link;
 mod perform;
 mod receive;
 mod reload;
+mod routes;
 mod tracking;
 mod view;
 
@@ -50,6 +53,7 @@ use event::{AddressId, AddressSpec, Fault, InstanceId, Shown, Transition};
 use group::GroupSlot;
 use link::Link;
 use perform::{group_of, spec};
+use routes::RouteSlot;
 use tracking::{CheckSlot, Followed};
 
 /// Adverts and announcements due within this time are served by one wake-up. Never
@@ -102,8 +106,8 @@ struct Slot {
 struct Vip {
     /// Its interface, in `links`.
     link: u8,
-    /// Whose it is.
-    instance: u8,
+    /// Whose it is; `None` if it is static.
+    instance: Option<u8>,
     /// We have put it on.
     installed: bool,
     /// It was there before us, or somebody else put it on: used, never removed.
@@ -131,6 +135,8 @@ pub struct Router {
     slots: Vec<Slot, MAX_INSTANCES>,
     /// Parallel to the configuration's addresses.
     vips: Vec<Vip, MAX_ADDRESSES>,
+    /// Parallel to the configuration's routes.
+    routes: Vec<RouteSlot, MAX_ROUTES>,
     /// Parallel to the configuration's checks.
     checks: Vec<CheckSlot, MAX_CHECKS>,
     /// Parallel to the configuration's groups.
@@ -151,6 +157,7 @@ impl Router {
             links: Vec::new(),
             slots: Vec::new(),
             vips: Vec::new(),
+            routes: Vec::new(),
             checks: Vec::new(),
             groups: Vec::new(),
             tracked: Vec::new(),
@@ -158,9 +165,9 @@ impl Router {
             deadlines: Deadlines::new(),
             stats: GlobalStats::default(),
         };
-        for a in 0..router.config.addresses.len() {
+        for _ in 0..router.config.addresses.len() {
             // The pools are as large as the configuration's, so nothing can be lost here.
-            let _ = router.vips.push(Vip { link: 0, instance: (a % 256) as u8, ..Vip::default() });
+            let _ = router.vips.push(Vip::default());
         }
         for i in 0..router.config.instances.len() {
             let instance = router.config.instances[i];
@@ -168,10 +175,14 @@ impl Router {
             for a in instance.addresses.indices() {
                 let dev = router.config.addresses[a].dev;
                 let dev = if dev.is_empty() { link } else { router.link_named(dev) };
-                router.vips[a] = Vip { link: dev, instance: i as u8, ..Vip::default() };
+                router.vips[a] = Vip { link: dev, instance: Some(i as u8), ..Vip::default() };
             }
             let _ = router.slots.push(Slot::new(link, instance.priority));
         }
+        for a in router.config.static_addresses.indices() {
+            router.vips[a].link = router.link_named(router.config.addresses[a].dev);
+        }
+        router.make_routes();
         for t in 0..router.config.tracks.len() {
             let followed = router.followed(router.config.tracks[t].what);
             let _ = router.tracked.push(followed);
@@ -240,7 +251,9 @@ impl Router {
                 // If it is not there after all, the interface's addresses will say so.
                 if let Some(vip) = self.vips.get_mut(id.0 as usize) {
                     (vip.installed, vip.foreign) = (true, false);
-                    self.slots[vip.instance as usize].stale = true;
+                    if let Some(i) = vip.instance {
+                        self.slots[i as usize].stale = true;
+                    }
                 }
             }
             Event::AddressExists(id) => self.address_exists(id, out),
@@ -249,7 +262,16 @@ impl Router {
                     vip.installed = false;
                 }
             }
+            Event::StaleRoute(id) => self.stale_route(id),
+            Event::RouteExists(id) => self.route_exists(id, out),
+            Event::RouteFailed(id) => self.route_failed(id),
+            Event::RouteRestored(id) => self.route_restored(id, out),
+            Event::Routes => self.keep_routes(out),
             Event::Stop => self.stop(now, out),
+        }
+        if self.is_stopped() {
+            // Last of all: they are no instance's.
+            self.uninstall_static(out);
         }
     }
 
@@ -257,6 +279,7 @@ impl Router {
         match self.phase {
             Phase::New if self.config.startup_delay > Micros::ZERO => {
                 self.phase = Phase::Delayed(now + self.config.startup_delay);
+                self.install_static(out);
             }
             Phase::New | Phase::Running | Phase::Reloading => self.run(now, out),
             Phase::Delayed(_) | Phase::Stopping => {}
@@ -265,6 +288,7 @@ impl Router {
 
     fn run(&mut self, now: Instant, out: &mut dyn Actions) {
         self.phase = Phase::Running;
+        self.install_static(out);
         self.check_interfaces(None, now, out);
         for i in 0..self.slots.len() {
             self.evaluate(i, now, out);
@@ -344,7 +368,7 @@ impl Router {
         (a < self.vips.len()).then(|| spec(&self.config, &self.links, &self.vips, a))
     }
 
-    /// Carries out what the election decided. On becoming Active: advert, addresses, announcements,
+    /// Carries out what the election decided. On becoming Active: advert, addresses, routes, announcements,
     /// and only then whoever is told (scripts among them), all in this one step.
     fn follow(&mut self, i: usize, outcome: Outcome, now: Instant, out: &mut dyn Actions) {
         let priority = self.slots[i].priority;

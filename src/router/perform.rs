@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::event::{AddressId, AddressSpec, InstanceId, Report};
 use super::link::Link;
 use super::{Action, Actions, Router, Vip};
-use crate::config::model::{Address, ChecksumForm, Config, Family, Instance};
+use crate::config::model::{Address, ChecksumForm, Config, Family, Instance, Range};
 use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
 use crate::vrrp::timing::{Instant, Version};
 
@@ -51,10 +51,18 @@ impl Router {
         }
     }
 
-    /// Puts on what is missing of an instance's addresses; whether anything was.
+    /// Puts on what is missing of an instance's addresses and routes; whether an address was.
     pub(super) fn install(&mut self, i: usize, out: &mut dyn Actions) -> bool {
+        let instance = &self.config.instances[i];
+        let (addresses, routes) = (instance.addresses, instance.routes);
+        let any = self.install_addresses(addresses, out);
+        self.install_routes(routes, out);
+        any
+    }
+
+    pub(super) fn install_addresses(&mut self, addresses: Range, out: &mut dyn Actions) -> bool {
         let mut any = false;
-        for a in self.config.instances[i].addresses.indices() {
+        for a in addresses.indices() {
             let vip = &mut self.vips[a];
             if vip.installed || self.links[vip.link as usize].ifindex == 0 {
                 continue;
@@ -73,7 +81,15 @@ impl Router {
     /// Takes off what we put on, and only that.
     pub(super) fn uninstall(&mut self, i: usize, out: &mut dyn Actions) {
         self.slots[i].stale = false;
-        for a in self.config.instances[i].addresses.indices() {
+        let instance = &self.config.instances[i];
+        let (addresses, routes) = (instance.addresses, instance.routes);
+        // A route may need an address.
+        self.uninstall_routes(routes, out);
+        self.uninstall_addresses(addresses, out);
+    }
+
+    pub(super) fn uninstall_addresses(&mut self, addresses: Range, out: &mut dyn Actions) {
+        for a in addresses.indices() {
             if core::mem::take(&mut self.vips[a].installed) && self.links[self.vips[a].link as usize].ifindex != 0 {
                 let spec = spec(&self.config, &self.links, &self.vips, a);
                 out.act(Action::RemoveAddress(spec));
@@ -85,7 +101,7 @@ impl Router {
         let Some(vip) = self.vips.get_mut(id.0 as usize) else { return };
         (vip.installed, vip.foreign) = (false, true);
         out.act(Action::Report(Report::ForeignAddress {
-            instance: InstanceId(vip.instance),
+            instance: vip.instance.map(InstanceId),
             address: self.config.addresses[id.0 as usize].ip,
         }));
     }

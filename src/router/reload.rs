@@ -1,7 +1,7 @@
 //! Another configuration: what is in both stays as it is, with its state, timers and addresses.
 
 use super::{Action, Actions, Family, Phase, Router, spec};
-use crate::config::model::{Check, CheckKind, Config, Origin, StrId};
+use crate::config::model::{Check, CheckKind, Config, Origin, Range, StrId};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::timing::Instant;
@@ -37,6 +37,13 @@ impl Router {
                     }
                     old.uninstall(o, out);
                 }
+            }
+        }
+        self.take_over_static(&mut old, out);
+        // Once all that is no more is gone: the kernel has one route of each kind, whosever it was.
+        for i in 0..self.slots.len() {
+            if self.holds(i) {
+                self.install_routes(self.config.instances[i].routes, out);
             }
         }
         for link in old.links.iter().filter(|l| l.ifindex != 0) {
@@ -75,28 +82,36 @@ impl Router {
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         (self.slots[n].link, self.slots[n].group) = (link, group);
         self.slots[n].priority = self.effective_priority(n);
+        let (was, is) = (old.config.instances[o], self.config.instances[n]);
+        self.take_over_routes(old, was.routes, is.routes, out);
+        self.take_over_addresses(old, was.addresses, is.addresses, out);
+        if matches!(self.slots[n].election.state(), State::Active { .. }) {
+            let garp = self.config.instances[n].garp;
+            self.slots[n].announce.change(&garp, now);
+            if self.install_addresses(is.addresses, out) {
+                self.slots[n].announce.again(&garp, now);
+                self.announce(n, now, out);
+            }
+        }
+    }
+}
+
+impl Router {
+    /// What is in both stays; of the old one's what is not is taken off.
+    pub(super) fn take_over_addresses(&mut self, old: &Router, was: Range, is: Range, out: &mut dyn Actions) {
         let kept = |is: &Router, was: &Router, a: usize, b: usize| {
             let (x, y) = (&was.config.addresses[a], &is.config.addresses[b]);
             let name = |r: &Router, at: usize| r.links[r.vips[at].link as usize].name;
             (x.ip, x.prefix) == (y.ip, y.prefix) && was.config.str(name(was, a)) == is.config.str(name(is, b))
         };
-        for a in old.config.instances[o].addresses.indices() {
+        for a in was.indices() {
             let vip = old.vips[a];
-            let found = self.config.instances[n].addresses.indices().find(|b| kept(self, old, a, *b));
-            match found {
+            match is.indices().find(|b| kept(self, old, a, *b)) {
                 Some(b) => (self.vips[b].installed, self.vips[b].foreign) = (vip.installed, vip.foreign),
                 None if vip.installed && old.links[vip.link as usize].ifindex != 0 => {
                     out.act(Action::RemoveAddress(spec(&old.config, &old.links, &old.vips, a)));
                 }
                 None => {}
-            }
-        }
-        if matches!(self.slots[n].election.state(), State::Active { .. }) {
-            let garp = self.config.instances[n].garp;
-            self.slots[n].announce.change(&garp, now);
-            if self.install(n, out) {
-                self.slots[n].announce.again(&garp, now);
-                self.announce(n, now, out);
             }
         }
     }

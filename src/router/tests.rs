@@ -2,11 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report};
+use super::event::{AddressId, LinkAddress, LinkInfo, Received, Report, RouteId, RouteSpec};
 use super::{Action, Event, Router};
 use crate::config::model::{
     Address, Check, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Initial, Instance, Peer, Preempt,
-    Range, Start, StrId, Track, Tracked, Weights,
+    Range, Route, Start, StrId, Track, Tracked, Weights,
 };
 use crate::vrrp::election::State;
 use crate::vrrp::packet::{self, Header};
@@ -20,6 +20,7 @@ mod hostile;
 mod links;
 mod receive;
 mod reload;
+mod routes;
 mod time;
 mod tracking;
 
@@ -45,6 +46,8 @@ struct Spec {
     preempt: Preempt,
     /// `address/length`, or `address/length interface`.
     addresses: Vec<&'static str>,
+    /// `to/length`, with ` via GATEWAY` and ` dev INTERFACE` behind it.
+    routes: Vec<&'static str>,
     unicast: Option<&'static str>,
     /// Address, lowest and highest TTL.
     peers: Vec<(&'static str, u8, u8)>,
@@ -69,6 +72,7 @@ fn spec() -> Spec {
         advert: 100,
         preempt: Preempt::On,
         addresses: vec!["192.0.2.254/24"],
+        routes: vec![],
         unicast: None,
         peers: vec![],
         tracks: vec![],
@@ -113,6 +117,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             preempt: s.preempt,
             start: Start::Backup,
             addresses: Range { start: a, len: s.addresses.len() as u16 },
+            routes: add_routes(&mut c, &s.routes),
             peers: Range { start: p, len: s.peers.len() as u16 },
             tracks,
             hooks: Hooks::default(),
@@ -126,6 +131,19 @@ fn config(specs: &[Spec]) -> Box<Config> {
         c.instances.push(instance).unwrap();
     }
     c
+}
+
+fn add_routes(c: &mut Config, routes: &[&str]) -> Range {
+    let start = c.routes.len() as u16;
+    for text in routes {
+        let words: Vec<&str> = text.split(' ').collect();
+        let behind = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
+        let (to, prefix) = words[0].split_once('/').unwrap();
+        let dev = c.strings.add(behind("dev").unwrap_or("")).unwrap();
+        let route = Route { via: behind("via").map(ip), dev, ..Route::to(ip(to), prefix.parse().unwrap()) };
+        c.routes.push(route).unwrap();
+    }
+    Range { start, len: routes.len() as u16 }
 }
 
 /// Interfaces and checks with weight and reverse.
@@ -325,6 +343,9 @@ fn words(action: Action<'_>) -> String {
         }
         Action::AddAddress(a) => format!("add {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::RemoveAddress(a) => format!("remove {}/{} on {}", a.ip, a.prefix, a.ifindex),
+        Action::AddRoute(r) => format!("add {}", route_words(&r)),
+        Action::KeepRoute(r) => format!("keep {}", route_words(&r)),
+        Action::RemoveRoute(r) => format!("remove {}", route_words(&r)),
         Action::Announce { ifindex, mac, ip } => {
             assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
             format!("announce {ip} on {ifindex}")
@@ -338,6 +359,12 @@ fn words(action: Action<'_>) -> String {
             text.split([' ', '{']).next().unwrap().to_owned()
         }
     }
+}
+
+fn route_words(spec: &RouteSpec) -> String {
+    let via = spec.route.via.map_or(String::new(), |v| format!(" via {v}"));
+    let on = if spec.ifindex == 0 { String::new() } else { format!(" on {}", spec.ifindex) };
+    format!("route {}/{}{via}{on}", spec.route.to, spec.route.prefix)
 }
 
 fn of_kind(all: &[(u64, String)], word: &str) -> Vec<u64> {

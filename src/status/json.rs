@@ -2,11 +2,13 @@
 
 use core::net::IpAddr;
 
-use ufmt::{uWrite, uwrite};
+use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use super::{Render, counters, wanted};
-use crate::config::model::{Condition, Family};
-use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouterStatus, TrackStatus};
+use crate::config::model::{Condition, Family, RouteWords};
+use crate::control::{
+    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouteStatus, RouterStatus, TrackStatus,
+};
 use crate::text::{Ip, Stopped, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
 use crate::vrrp::timing::Micros;
@@ -19,6 +21,14 @@ enum List {
     Checks,
 }
 
+/// The lists of an instance, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Addresses,
+    Routes,
+    Tracks,
+}
+
 /// `status --json`.
 #[derive(Debug)]
 pub struct Json<'n> {
@@ -29,8 +39,10 @@ pub struct Json<'n> {
     /// Whether it has an entry.
     listed: bool,
     any: bool,
-    addresses: u32,
-    tracks: u32,
+    /// The part of the open instance that is open.
+    part: Part,
+    /// Whether it has an entry.
+    begun: bool,
     members: u32,
     /// The rest of the open instance, which comes behind its addresses.
     open: Option<Tail>,
@@ -65,8 +77,8 @@ impl<'n> Json<'n> {
             list: List::Instances,
             listed: false,
             any: false,
-            addresses: 0,
-            tracks: 0,
+            part: Part::Addresses,
+            begun: false,
             members: 0,
             open: None,
             group: None,
@@ -111,7 +123,8 @@ impl<'n> Json<'n> {
 
     fn close_instance(&mut self, t: &mut Text<'_>) -> Written {
         let Some(tail) = self.open.take() else { return Ok(()) };
-        t.write_str(if self.tracks == 0 { "],\"tracks\":[],\"master\":" } else { "],\"master\":" })?;
+        self.part(Part::Tracks, t)?;
+        t.write_str("],\"master\":")?;
         match tail.master {
             Some((ip, priority)) => uwrite!(t, "{{\"address\":\"{}\",\"priority\":{}}}", Ip(ip), priority)?,
             None => t.write_str("null")?,
@@ -153,7 +166,7 @@ impl<'n> Json<'n> {
         if !self.entry(List::Instances, i.name, t)? {
             return Ok(());
         }
-        (self.addresses, self.tracks) = (0, 0);
+        (self.part, self.begun) = (Part::Addresses, false);
         uwrite!(t, ",\"state\":\"{}\",\"interface\":", i.state.word())?;
         string(i.interface, t)?;
         let family = if i.family == Family::V4 { "ipv4" } else { "ipv6" };
@@ -181,18 +194,49 @@ impl<'n> Json<'n> {
         if self.skip {
             return Ok(());
         }
-        uwrite!(t, "{}\"{}/{}\"", if self.addresses == 0 { "" } else { "," }, Ip(a.ip), a.prefix)?;
-        self.addresses += 1;
+        self.next(Part::Addresses, t)?;
+        uwrite!(t, "\"{}/{}\"", Ip(a.ip), a.prefix)
+    }
+
+    /// Routes come behind the addresses.
+    fn route(&mut self, r: &RouteStatus<'_>, t: &mut Text<'_>) -> Written {
+        if self.skip {
+            return Ok(());
+        }
+        self.next(Part::Routes, t)?;
+        // Of all its words only the interface's name is not ours.
+        let route = r.route();
+        t.write_str("\"")?;
+        let dev = (!r.dev.is_empty()).then_some(Escaped(r.dev));
+        uwrite!(t, "{}\"", RouteWords { route: &route, dev })
+    }
+
+    /// Goes on to `part`, and begins an entry of it.
+    fn next(&mut self, part: Part, t: &mut Text<'_>) -> Written {
+        self.part(part, t)?;
+        if core::mem::replace(&mut self.begun, true) { t.write_str(",") } else { Ok(()) }
+    }
+
+    /// Closes the lists of the instance before `part`.
+    fn part(&mut self, part: Part, t: &mut Text<'_>) -> Written {
+        while self.part < part {
+            let (next, name) = match self.part {
+                Part::Addresses => (Part::Routes, "],\"routes\":["),
+                _ => (Part::Tracks, "],\"tracks\":["),
+            };
+            t.write_str(name)?;
+            (self.part, self.begun) = (next, false);
+        }
         Ok(())
     }
 
-    /// Tracks come behind the addresses.
+    /// Tracks come behind the routes.
     fn track(&mut self, k: &TrackStatus<'_>, t: &mut Text<'_>) -> Written {
         if self.skip {
             return Ok(());
         }
-        t.write_str(if self.tracks == 0 { "],\"tracks\":[{\"name\":" } else { ",{\"name\":" })?;
-        self.tracks += 1;
+        self.next(Part::Tracks, t)?;
+        t.write_str("{\"name\":")?;
         string(k.name, t)?;
         condition(k.condition, t)?;
         let reverse = if k.reverse { ",\"reverse\":true" } else { "" };
@@ -253,6 +297,7 @@ impl Render for Json<'_> {
             Reply::Router(r) => self.router(r, t),
             Reply::Instance(i) => self.instance(i, t),
             Reply::Address(a) => self.address(a, t),
+            Reply::Route(r) => self.route(r, t),
             Reply::Track(k) => self.track(k, t),
             Reply::Group(g) => self.group(g, t),
             Reply::Member(name) => self.member(name, t),
@@ -291,22 +336,30 @@ fn millis(d: Micros, t: &mut Text<'_>) -> Written {
 
 /// A JSON string (RFC 8259 §7).
 fn string(s: &str, t: &mut Text<'_>) -> Written {
-    t.write_str("\"")?;
-    for c in s.chars() {
-        match c {
-            '"' => t.write_str("\\\"")?,
-            '\\' => t.write_str("\\\\")?,
-            '\n' => t.write_str("\\n")?,
-            '\t' => t.write_str("\\t")?,
-            // Those of the C1 set too, should a terminal get to see them.
-            c if c.is_control() => {
-                let digit = |n: u32| char::from_digit(n, 16).unwrap_or('0');
-                t.write_str("\\u00")?;
-                t.write_char(digit(c as u32 >> 4))?;
-                t.write_char(digit(c as u32 & 0xf))?;
+    uwrite!(t, "\"{}\"", Escaped(s))
+}
+
+/// What stands in a JSON string.
+struct Escaped<'a>(&'a str);
+
+impl uDisplay for Escaped<'_> {
+    fn fmt<W: uWrite + ?Sized>(&self, t: &mut Formatter<'_, W>) -> Result<(), W::Error> {
+        for c in self.0.chars() {
+            match c {
+                '"' => t.write_str("\\\"")?,
+                '\\' => t.write_str("\\\\")?,
+                '\n' => t.write_str("\\n")?,
+                '\t' => t.write_str("\\t")?,
+                // Those of the C1 set too, should a terminal get to see them.
+                c if c.is_control() => {
+                    let digit = |n: u32| char::from_digit(n, 16).unwrap_or('0');
+                    t.write_str("\\u00")?;
+                    t.write_char(digit(c as u32 >> 4))?;
+                    t.write_char(digit(c as u32 & 0xf))?;
+                }
+                c => t.write_char(c)?,
             }
-            c => t.write_char(c)?,
         }
+        Ok(())
     }
-    t.write_str("\"")
 }

@@ -3,8 +3,10 @@
 use ufmt::{uWrite, uwrite};
 
 use super::{Render, counters, wanted};
-use crate::config::model::Condition;
-use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouterStatus, TrackStatus};
+use crate::config::model::{Condition, RouteWords};
+use crate::control::{
+    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouteStatus, RouterStatus, TrackStatus,
+};
 use crate::router::event::Shown;
 use crate::text::{self, Duration, Ip, Seconds, Stopped, Text, Written};
 use crate::vrrp::stats::GlobalStats;
@@ -97,6 +99,13 @@ impl<'n> Table<'n> {
         t.write_str(if a.excluded { " (not in the advert)\n" } else { "\n" })
     }
 
+    fn route(&mut self, r: &RouteStatus<'_>, t: &mut Text<'_>) -> Written {
+        let words = text::cut_to::<256>(&mut |t| uwrite!(t, "route {}", RouteWords::new(&r.route(), r.dev)));
+        t.write_str("        ")?;
+        plain(&words, t)?;
+        t.write_str("\n")
+    }
+
     fn track(&mut self, k: &TrackStatus<'_>, t: &mut Text<'_>) -> Written {
         t.write_str("        tracks ")?;
         plain(k.name, t)?;
@@ -173,8 +182,9 @@ impl Render for Table<'_> {
             Reply::Instance(i) => self.instance(i, t),
             Reply::Group(g) => self.group(g, t),
             Reply::Check(c) => self.check(c, t),
-            Reply::Address(_) | Reply::Track(_) | Reply::Member(_) if self.skip => Ok(()),
+            Reply::Address(_) | Reply::Route(_) | Reply::Track(_) | Reply::Member(_) if self.skip => Ok(()),
             Reply::Address(a) => self.address(a, t),
+            Reply::Route(r) => self.route(r, t),
             Reply::Track(k) => self.track(k, t),
             Reply::Member(name) => self.member(name, t),
             Reply::End => self.end(t),

@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::model::{Condition, Family};
-use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, RouterStatus, TrackStatus};
+use crate::config::model::{Condition, Family, Route};
+use crate::control::{AddressStatus, CheckStatus, GroupStatus, InstanceStatus, RouteStatus, RouterStatus, TrackStatus};
 use crate::router::event::{Fault, Shown};
 use crate::vrrp::stats::{GlobalStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
@@ -66,6 +66,11 @@ fn render(r: &mut dyn Render) -> String {
         r.frame(&Reply::Instance(instance(name4, Shown::Backup)), t)?;
         r.frame(&Reply::Address(address(1)), t)?;
         r.frame(&Reply::Address(address(9)), t)?;
+        let gateway = Some(IpAddr::from([192, 0, 2, 9]));
+        let default = Route { via: gateway, metric: 5, ..Route::default_of(Family::V4) };
+        r.frame(&Reply::Route(RouteStatus::new(&default, "eth\"\u{1b}")), t)?;
+        let sink = Route { blackhole: true, table: 100, ..Route::to(IpAddr::from([10, 0, 0, 0]), 8) };
+        r.frame(&Reply::Route(RouteStatus::new(&sink, "")), t)?;
         r.frame(&track("wan", Condition::Up, -60, false), t)?;
         r.frame(&track("lte", Condition::Down, 0, true), t)?;
         r.frame(&track("load", Condition::Value(-30), 2, false), t)?;
@@ -108,6 +113,8 @@ fn json_of_instances() {
     let i = &v["instances"][0];
     assert_eq!(i["state"], "BACKUP");
     assert_eq!(i["addresses"], json!(["192.168.1.1/24", "192.168.1.9/24"]));
+    let routes = json!(["default via 192.0.2.9 dev eth\"\u{1b} metric 5", "10.0.0.0/8 table 100 blackhole"]);
+    assert_eq!(i["routes"], routes);
     assert_eq!(i["master"], json!({"address": "192.168.1.2", "priority": 200}));
     assert_eq!(i["since_s"], 4.2);
     assert_eq!(i["last_event"], "master-timeout");
@@ -116,7 +123,7 @@ fn json_of_instances() {
     let i = &v["instances"][1];
     assert_eq!((&i["state"], &i["fault"]), (&"FAULT".into(), &"interface down".into()));
     assert!(i["master"].is_null() && i["addresses"].as_array().unwrap().is_empty());
-    assert_eq!(i["tracks"], json!([]));
+    assert_eq!((&i["routes"], &i["tracks"]), (&json!([]), &json!([])));
 }
 
 /// Every kind of entry, whole.
@@ -215,22 +222,24 @@ fn table() {
     assert_eq!(lines[4], "        adverts sent 4 received 0, auth_failure 2");
     assert_eq!(lines[5], "        192.168.1.1/24 on br-lan");
     assert_eq!(lines[6], "        192.168.1.9/24 on br-lan (not in the advert)");
-    assert_eq!(lines[7], "        tracks wan: up (weight -60)");
-    assert_eq!(lines[8], "        tracks lte: down (weight 0, reverse)");
-    assert_eq!(lines[9], "        tracks load: -30 (weight 2)");
-    assert_eq!(lines[10], "        tracks trigger: broken (weight 1)");
-    assert_eq!(lines[13], "        interface down");
-    assert_eq!(lines[15], "");
-    assert_eq!(lines[16], "STATE   SINCE      GROUP");
-    assert_eq!(lines[17], "BACKUP  1m05s      gateway");
-    assert_eq!(lines[18], "        member lan");
-    assert_eq!(lines[19], "        member lan6");
-    assert_eq!(lines[20], "INIT    0s         alone");
-    assert_eq!(lines[21], "");
-    assert_eq!(lines[22], "STATE    KIND       LAST        FAILS  RUNS       EVERY  CHECK");
-    assert_eq!(lines[23], "up       ping       3.007 ms    0      9          10s    wan");
-    assert_eq!(lines[24], "down     script     2.25 s      3      7          10s    web");
-    assert_eq!(lines[26], "-30      file       -           0      0          10s    load");
-    assert_eq!(lines[27], "unknown  dns        -           0      0          10s    new");
+    assert_eq!(lines[7], "        route default via 192.0.2.9 dev eth\"? metric 5");
+    assert_eq!(lines[8], "        route 10.0.0.0/8 table 100 blackhole");
+    assert_eq!(lines[9], "        tracks wan: up (weight -60)");
+    assert_eq!(lines[10], "        tracks lte: down (weight 0, reverse)");
+    assert_eq!(lines[11], "        tracks load: -30 (weight 2)");
+    assert_eq!(lines[12], "        tracks trigger: broken (weight 1)");
+    assert_eq!(lines[15], "        interface down");
+    assert_eq!(lines[17], "");
+    assert_eq!(lines[18], "STATE   SINCE      GROUP");
+    assert_eq!(lines[19], "BACKUP  1m05s      gateway");
+    assert_eq!(lines[20], "        member lan");
+    assert_eq!(lines[21], "        member lan6");
+    assert_eq!(lines[22], "INIT    0s         alone");
+    assert_eq!(lines[23], "");
+    assert_eq!(lines[24], "STATE    KIND       LAST        FAILS  RUNS       EVERY  CHECK");
+    assert_eq!(lines[25], "up       ping       3.007 ms    0      9          10s    wan");
+    assert_eq!(lines[26], "down     script     2.25 s      3      7          10s    web");
+    assert_eq!(lines[28], "-30      file       -           0      0          10s    load");
+    assert_eq!(lines[29], "unknown  dns        -           0      0          10s    new");
     assert_eq!(*lines.last().unwrap(), "packets refused: checksum 3");
 }

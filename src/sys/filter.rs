@@ -19,7 +19,8 @@ const LD_LEN: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_LEN;
 const LD_IMM: u32 = libc::BPF_LD | libc::BPF_IMM;
 const LD_MEM: u32 = libc::BPF_LD | libc::BPF_MEM;
 pub(super) const LDW_ABS: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-const LDB_ABS: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+pub(super) const LDH_ABS: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
+pub(super) const LDB_ABS: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
 const LDB_IND: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_IND;
 const LDXB_MSH: u32 = libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH;
 const ST: u32 = libc::BPF_ST;
@@ -28,11 +29,11 @@ const SUB_X: u32 = libc::BPF_ALU | libc::BPF_SUB | libc::BPF_X;
 const RSH_X: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_X;
 const AND_K: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
 const NEG: u32 = libc::BPF_ALU | libc::BPF_NEG;
-const JA: u32 = libc::BPF_JMP | libc::BPF_JA;
+pub(super) const JA: u32 = libc::BPF_JMP | libc::BPF_JA;
 pub(super) const JEQ_K: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 pub(super) const JEQ_X: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
 const JGE_K: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
-const JSET_K: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
+pub(super) const JSET_K: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 pub(super) const RET_K: u32 = libc::BPF_RET | libc::BPF_K;
 const RET_A: u32 = libc::BPF_RET | libc::BPF_A;
 
@@ -167,6 +168,10 @@ pub(super) mod tests {
                 ST => m = a,
                 LDW_ABS => match packet.get(i.k as usize..).and_then(|p| p.first_chunk()) {
                     Some(b) => a = u32::from_be_bytes(*b),
+                    None => return 0,
+                },
+                LDH_ABS => match packet.get(i.k as usize..).and_then(|p| p.first_chunk()) {
+                    Some(b) => a = u16::from_be_bytes(*b).into(),
                     None => return 0,
                 },
                 LDB_ABS | LDB_IND => {

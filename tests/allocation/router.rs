@@ -30,6 +30,7 @@ fn router() -> Router {
         preempt: Preempt::On,
         start: Start::Backup,
         addresses: Range { start: 0, len: 1 },
+        routes: Range::default(),
         peers: Range::default(),
         tracks: Range::default(),
         hooks: Hooks::default(),

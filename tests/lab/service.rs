@@ -57,7 +57,7 @@ fn status_json_has_the_documented_shape() {
 fn status_json_says_what_is() {
     let t = Two::start(V3, "", "");
     let one = t.one.instance();
-    let expected: [(&str, Value); 11] = [
+    let expected: [(&str, Value); 12] = [
         ("name", "lan".into()),
         ("state", "MASTER".into()),
         ("interface", "eth0".into()),
@@ -68,6 +68,7 @@ fn status_json_says_what_is() {
         ("effective_priority", 150.into()),
         ("advert_interval_ms", 200.into()),
         ("addresses", vec!["192.0.2.254/24"].into()),
+        ("routes", serde_json::json!([])),
         ("master", Value::Null),
     ];
     for (key, value) in expected {

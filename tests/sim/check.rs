@@ -10,7 +10,7 @@ use picovrrp::vrrp::timing::{Centis, Instant, Micros, Version};
 use crate::kernel::By;
 use crate::network::Packet;
 use crate::node::Node;
-use crate::setup::{LAN, NAMES};
+use crate::setup::{LAN, NAMES, ROUTE};
 use crate::trace::What;
 use crate::world::{Did, Expect, World, name};
 
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// Becoming Active: advert, addresses, announcements, word of it, in this order and at once (I5).
+    /// Becoming Active: advert, addresses, routes, announcements, word of it, in this order and at once (I5).
     fn entered_active(&mut self, h: usize, did: &[Did]) {
         self.entered[h] += 1;
         self.first_entry.get_or_insert((self.now, h));
@@ -216,8 +216,9 @@ impl World {
         let rank = |d: &Did| match d {
             Did::Advert { .. } => Some(0),
             Did::Add { .. } => Some(1),
-            Did::Announce { .. } => Some(2),
-            Did::Changed { to: Shown::Master, .. } => Some(3),
+            Did::AddRoute { .. } => Some(2),
+            Did::Announce { .. } => Some(3),
+            Did::Changed { to: Shown::Master, .. } => Some(4),
             _ => None,
         };
         let ranks: Vec<u8> = did.iter().filter_map(rank).collect();
@@ -226,12 +227,12 @@ impl World {
             !up || did.iter().any(|d| matches!(d, Did::Announce { ip, .. } if *ip == v.ip))
         };
         let all = !host.informed() || host.setup.vips.iter().all(announced);
-        if !ranks.is_sorted() || ranks.first() != Some(&0) || ranks.last() != Some(&3) || !all {
+        if !ranks.is_sorted() || ranks.first() != Some(&0) || ranks.last() != Some(&4) || !all {
             self.fail(format!("{}: I5: became Active in this order: {did:?}", name(h)));
         }
     }
 
-    /// I5: an address is there if and only if the router is Active (or hands over).
+    /// I5: an address or a route is there if and only if the router is Active (or hands over).
     fn check_addresses(&mut self, h: usize, state: State) {
         let host = &self.hosts[h];
         if !host.informed() || host.node.is_none() {
@@ -247,6 +248,16 @@ impl World {
             }
             if !holds(state) && there == Some(By::Daemon) && !host.seen.stale {
                 wrong = Some(format!("{}: I5: {state:?} with {} on {}", name(h), v.ip, NAMES[v.dev]));
+            }
+        }
+        if let Some(i) = host.setup.routed {
+            let iface = &host.kernel.ifaces[i];
+            let excused = iface.ifindex == 0 || !iface.up || host.seen.failed.contains(&ROUTE);
+            if holds(state) && iface.route.is_none() && !excused {
+                wrong = Some(format!("{}: I5: {state:?} without its route", name(h)));
+            }
+            if !holds(state) && iface.route == Some(By::Daemon) && !host.seen.stale {
+                wrong = Some(format!("{}: I5: {state:?} with its route", name(h)));
             }
         }
         if let Some(text) = wrong {
@@ -323,7 +334,11 @@ impl World {
     pub fn check_stopped(&mut self, h: usize) {
         let host = &self.hosts[h];
         let left = host.setup.vips.iter().find(|v| host.kernel.ifaces[v.dev].has(v.ip) == Some(By::Daemon)).copied();
+        let routed = host.setup.routed.is_some_and(|i| host.kernel.ifaces[i].route == Some(By::Daemon));
         let said = host.seen.shown == Shown::Stop;
+        if routed {
+            self.fail(format!("{}: I5: stopped, and its route is still there", name(h)));
+        }
         if let Some(v) = left {
             self.fail(format!("{}: I5: stopped, and {} is still there", name(h), v.ip));
         }

@@ -19,6 +19,8 @@ pub struct Iface {
     pub up: bool,
     pub mac: [u8; 6],
     pub addresses: Vec<(IpAddr, u8, By)>,
+    /// There is a route to `ROUTE` through it.
+    pub route: Option<By>,
 }
 
 impl Iface {
@@ -63,8 +65,13 @@ pub struct Kernel {
 impl Kernel {
     /// Its interfaces, up, without addresses.
     pub fn new(host: usize) -> Kernel {
-        let iface =
-            |n: u32| Iface { ifindex: n + 2, up: true, mac: [2, 0, 0, 0, host as u8, n as u8], addresses: Vec::new() };
+        let iface = |n: u32| Iface {
+            ifindex: n + 2,
+            up: true,
+            mac: [2, 0, 0, 0, host as u8, n as u8],
+            addresses: Vec::new(),
+            route: None,
+        };
         Kernel { ifaces: [iface(0), iface(1), iface(2)], next_ifindex: 10 }
     }
 
@@ -76,6 +83,7 @@ impl Kernel {
         self.ifaces[iface].ifindex = 0;
         self.ifaces[iface].up = false;
         self.ifaces[iface].addresses.clear();
+        self.ifaces[iface].route = None;
     }
 
     /// The interface is there again, under another index and without addresses.
@@ -89,6 +97,7 @@ impl Kernel {
     pub fn power_cycle(&mut self) {
         for i in &mut self.ifaces {
             i.addresses.retain(|a| a.2 == By::System);
+            i.route.take_if(|by| *by == By::Daemon);
         }
     }
 }

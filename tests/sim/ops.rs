@@ -81,6 +81,8 @@ impl World {
                 let lan = &mut self.hosts[h].kernel.ifaces[LAN];
                 if lan.ifindex != 0 && lan.up != up {
                     lan.up = up;
+                    // As `ip link set down`; the system puts its own back.
+                    lan.route.take_if(|by| *by == By::Daemon && !up);
                     self.kernel_changed(h);
                 }
             }
@@ -142,6 +144,9 @@ impl World {
                 if host.setup.priority != 255 {
                     for v in &host.setup.vips {
                         host.kernel.ifaces[v.dev].remove(v.ip);
+                    }
+                    for iface in &mut host.kernel.ifaces {
+                        iface.route.take_if(|by| *by == By::Daemon);
                     }
                     self.kernel_changed(h);
                 }

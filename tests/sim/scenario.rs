@@ -93,6 +93,12 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             checksum,
             password,
             vips: vips(family, count, spread),
+            // No number is drawn for it: all else is as it would be without.
+            routed: match (first as usize + h) % 4 {
+                0 if kind == Kind::Real => Some(LAN),
+                1 if kind == Kind::Real => Some(IOT),
+                _ => None,
+            },
             unicast: unicast.then(|| (own(h), peers)),
             checks,
             tracks,
@@ -104,6 +110,9 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
         }
         for v in setup.vips.iter().filter(|_| priority == 255) {
             let _ = kernel.ifaces[v.dev].add(v.ip, v.prefix, By::System);
+        }
+        if let (Some(i), 0) = (setup.routed, first / 4 % 4) {
+            kernel.ifaces[i].route = Some(By::System);
         }
         let error = rng.below(2 * ppm as u64 + 1) as i64 - ppm;
         hosts.push(Host::new(setup, kernel, 1_000_000_000 + epoch + rng.below(1_000_000), error));

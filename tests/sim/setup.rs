@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use picovrrp::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Start,
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Route, Start,
 };
 use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::timing::{Centis, Micros, Version, skew_time};
@@ -16,6 +16,9 @@ pub const LAN: usize = 0;
 pub const IOT: usize = 1;
 pub const WAN: usize = 2;
 pub const NAMES: [&str; 3] = ["lan", "iot", "wan"];
+
+/// Where the route leads.
+pub const ROUTE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0));
 
 /// One virtual address.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +40,8 @@ pub struct Setup {
     pub checksum: ChecksumForm,
     pub password: bool,
     pub vips: Vec<Vip>,
+    /// It has a route to `ROUTE` through this interface, `LAN` or `IOT`.
+    pub routed: Option<usize>,
     /// Own address and the peers', for unicast.
     pub unicast: Option<(IpAddr, Vec<IpAddr>)>,
     pub checks: Vec<CheckSpec>,
@@ -55,6 +60,7 @@ impl Setup {
             checksum: ChecksumForm::Plain,
             password: false,
             vips: vips(Family::V4, 1, false),
+            routed: None,
             unicast: None,
             checks: Vec::new(),
             tracks: Vec::new(),
@@ -70,6 +76,9 @@ impl Setup {
             let excluded = Family::of(v.ip) != self.family;
             let a = Address { ip: v.ip, prefix: v.prefix, dev, scope: None, label: Default::default(), excluded };
             c.addresses.push(a).unwrap();
+        }
+        if let Some(i) = self.routed {
+            c.routes.push(Route { dev: if i == IOT { iot } else { lan }, ..Route::to(ROUTE, 24) }).unwrap();
         }
         for ip in self.unicast.iter().flat_map(|u| &u.1) {
             c.peers.push(Peer { ip: *ip, min_ttl: 255, max_ttl: 255 }).unwrap();
@@ -87,6 +96,7 @@ impl Setup {
             preempt: self.preempt,
             start: Start::Backup,
             addresses: Range { start: 0, len: self.vips.len() as u16 },
+            routes: Range { start: 0, len: c.routes.len() as u16 },
             peers: Range { start: 0, len: c.peers.len() as u16 },
             tracks,
             hooks: Hooks::default(),
@@ -121,7 +131,7 @@ impl Setup {
 
     /// The interfaces that the configuration names.
     pub fn names(&self) -> [bool; NAMES.len()] {
-        let mut named = [true, self.vips.iter().any(|v| v.dev == IOT), false];
+        let mut named = [true, self.routed == Some(IOT) || self.vips.iter().any(|v| v.dev == IOT), false];
         let tracked = self.tracks.iter().filter_map(|t| if let Thing::Interface(i) = t.what { Some(i) } else { None });
         let looked = self.checks.iter().filter_map(|c| if let Look::Interface(i) = c.look { Some(i) } else { None });
         tracked.chain(looked).for_each(|i| named[i] = true);

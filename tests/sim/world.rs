@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use picovrrp::router::event::{AddressId, CheckId, LinkInfo, Received, Shown};
+use picovrrp::router::event::{AddressId, CheckId, LinkInfo, Received, RouteId, RouteSpec, Shown};
 use picovrrp::router::{Action, Event};
 use picovrrp::vrrp::election::State;
 use picovrrp::vrrp::timing::Instant;
@@ -63,6 +63,8 @@ pub enum Did {
     Advert { ifindex: u32, source: IpAddr, destination: IpAddr, payload: Vec<u8> },
     Add { id: AddressId, ifindex: u32, ip: IpAddr, prefix: u8 },
     Remove { ifindex: u32, ip: IpAddr },
+    AddRoute { spec: RouteSpec, ours: bool },
+    RemoveRoute(RouteSpec),
     Announce { ifindex: u32, ip: IpAddr },
     Changed { from: Shown, to: Shown },
     Rebind,
@@ -77,6 +79,9 @@ impl Did {
             }
             Action::AddAddress(a) => Did::Add { id: a.id, ifindex: a.ifindex, ip: a.ip, prefix: a.prefix },
             Action::RemoveAddress(a) => Did::Remove { ifindex: a.ifindex, ip: a.ip },
+            Action::AddRoute(spec) => Did::AddRoute { spec, ours: false },
+            Action::KeepRoute(spec) => Did::AddRoute { spec, ours: true },
+            Action::RemoveRoute(spec) => Did::RemoveRoute(spec),
             Action::Announce { ifindex, ip, .. } => Did::Announce { ifindex, ip },
             Action::Changed(t) => Did::Changed { from: t.from, to: t.to },
             Action::Rebind { .. } => Did::Rebind,
@@ -242,6 +247,9 @@ impl World {
             }
         }
         self.hosts[h].telling = None;
+        if self.hosts[h].setup.routed.is_some() {
+            self.step(h, Event::Routes, Cause::Other);
+        }
     }
 
     /// Something changed in the kernel of `h`: the process hears of it a little later.
@@ -326,8 +334,7 @@ impl World {
         self.steps += 1;
         let answers = self.carry_out(h, &before, &did, cause);
         self.check_step(h, &before, &did, cause);
-        for (id, exists) in answers {
-            let event = if exists { Event::AddressExists(id) } else { Event::AddressFailed(id) };
+        for event in answers {
             self.step(h, event, Cause::Other);
         }
         if self.hosts[h].node.as_ref().is_some_and(|n| n.is_stopped()) {
@@ -338,7 +345,7 @@ impl World {
     }
 
     /// Carries out what a router did; the kernel's refusals come back.
-    fn carry_out(&mut self, h: usize, before: &Before, did: &[Did], cause: Cause<'_>) -> Vec<(AddressId, bool)> {
+    fn carry_out(&mut self, h: usize, before: &Before, did: &[Did], cause: Cause<'_>) -> Vec<Event<'static>> {
         let mut answers = Vec::new();
         if did.iter().any(|d| matches!(d, Did::Advert { payload, .. } if payload[2] != 0)) {
             self.hosts[h].seen.failed.clear();
@@ -357,9 +364,9 @@ impl World {
                     if host.fail_adds > 0 {
                         host.fail_adds -= 1;
                         host.seen.failed.push(*ip);
-                        answers.push((*id, false));
+                        answers.push(Event::AddressFailed(*id));
                     } else if host.kernel.ifaces[i].add(*ip, *prefix, By::Daemon) == Err(By::System) {
-                        answers.push((*id, true));
+                        answers.push(Event::AddressExists(*id));
                     }
                 }
                 Did::Remove { ifindex, ip } => {
@@ -368,6 +375,18 @@ impl World {
                     let Some(i) = host.kernel.by_index(*ifindex) else { continue };
                     if host.kernel.ifaces[i].remove(*ip) == Some(By::System) {
                         self.fail(format!("{}: removed {ip}, which it had not put on", name(h)));
+                    }
+                }
+                Did::AddRoute { spec, ours } => {
+                    self.trace.add(self.now, h, What::Add(spec.route.to));
+                    answers.extend(self.add_route(h, spec, *ours));
+                }
+                Did::RemoveRoute(spec) => {
+                    self.trace.add(self.now, h, What::Remove(spec.route.to));
+                    let kernel = &mut self.hosts[h].kernel;
+                    // The kernel removes ours and no other.
+                    if let Some(i) = kernel.by_index(spec.ifindex) {
+                        kernel.ifaces[i].route.take_if(|by| *by == By::Daemon);
                     }
                 }
                 Did::Announce { ifindex, ip } => {
@@ -382,6 +401,29 @@ impl World {
             }
         }
         answers
+    }
+
+    /// What the kernel answers.
+    fn add_route(&mut self, h: usize, spec: &RouteSpec, ours: bool) -> Option<Event<'static>> {
+        let host = &mut self.hosts[h];
+        let i = host.kernel.by_index(spec.ifindex)?;
+        if host.fail_adds > 0 || !host.kernel.ifaces[i].up {
+            host.fail_adds = host.fail_adds.saturating_sub(1);
+            host.seen.failed.push(spec.route.to);
+            return Some(Event::RouteFailed(spec.id));
+        }
+        match host.kernel.ifaces[i].route {
+            Some(_) if ours => None,
+            Some(By::System) => Some(Event::RouteExists(spec.id)),
+            Some(By::Daemon) => {
+                self.fail(format!("{}: takes its own route for another's", name(h)));
+                None
+            }
+            None => {
+                host.kernel.ifaces[i].route = Some(By::Daemon);
+                ours.then_some(Event::RouteRestored(spec.id))
+            }
+        }
     }
 
     fn send(&mut self, h: usize, ifindex: u32, source: IpAddr, destination: IpAddr, payload: &[u8]) {
@@ -413,7 +455,8 @@ impl World {
         let host = &mut self.hosts[h];
         let of_daemon = |v: &crate::setup::Vip| host.kernel.ifaces[v.dev].has(v.ip) == Some(By::Daemon);
         let stale: Vec<usize> = (0..host.setup.vips.len()).filter(|a| of_daemon(&host.setup.vips[*a])).collect();
-        host.seen = Seen::new(!stale.is_empty(), host.local(self.now));
+        let stale_route = host.setup.routed.is_some_and(|i| host.kernel.ifaces[i].route == Some(By::Daemon));
+        host.seen = Seen::new(!stale.is_empty() || stale_route, host.local(self.now));
         host.node = Some(kind.make(host.setup.config()));
         host.told = [0; NAMES.len()];
         host.model = Model::new(&host.setup.checks, NAMES.len());
@@ -423,6 +466,9 @@ impl World {
         }
         for a in &stale {
             self.step(h, Event::Stale(AddressId(*a as u16)), Cause::Other);
+        }
+        if stale_route {
+            self.step(h, Event::StaleRoute(RouteId(0)), Cause::Other);
         }
         if first {
             self.tell_links(h);

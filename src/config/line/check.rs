@@ -1,6 +1,6 @@
 //! The `check` statement.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use ufmt::uwrite;
 
@@ -8,21 +8,19 @@ use super::MAX_LINE;
 use super::keyword::{Done, Reader};
 use super::lex::Words;
 use super::statement::DAY;
-use super::value::{Expected, digits};
+use super::value::Expected;
 use crate::check::http::MAX_TEXT;
 use crate::config::assemble::Reported;
 use crate::config::commands::CommandAt;
 use crate::config::diagnostics::{Excerpt, Pos, suggest};
 use crate::config::draft::{CheckDraft, Part};
-use crate::config::model::{CheckKind, Family, Initial, MAX_NAME, Origin, RECORD_TYPES, RecordType, StrId};
+use crate::config::model::{CheckKind, Initial, MAIN_TABLE, MAX_NAME, Origin, RECORD_TYPES, RecordType, StrId};
 use crate::vrrp::timing::Micros;
 
 /// The initial states in the order of [`INITIALS`].
 pub(super) static INITIAL_NAMES: [&str; 3] = ["unknown", "up", "down"];
 pub(super) static INITIALS: [Initial; 3] = [Initial::Unknown, Initial::Up, Initial::Down];
 
-/// The main table of routes.
-pub(super) const MAIN_TABLE: u32 = 254;
 /// Where DNS servers listen.
 pub(super) const DNS_PORT: u16 = 53;
 /// The longest process name, and words of its command line.
@@ -237,25 +235,8 @@ fn interface(r: &mut Reader<'_>, w: &mut Words<'_>, _: &mut CheckDraft) -> Resul
 }
 
 fn route(r: &mut Reader<'_>, w: &mut Words<'_>, _: &mut CheckDraft) -> Result<CheckKind, Reported> {
-    let (prefix, length) = prefix(r, w)?;
+    let (prefix, length) = r.destination(w, "route")?;
     Ok(CheckKind::Route { prefix, length, via: None, table: MAIN_TABLE })
-}
-
-/// A destination: `default`, or an address with or without a length.
-fn prefix(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<(IpAddr, u8), Reported> {
-    let word = w.peek().unwrap_or("");
-    let (ip, length) = match word.split_once('/') {
-        _ if word == "default" => (Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Some(0)),
-        None => (word.parse().ok(), word.parse().ok().map(|ip| Family::of(ip).bits())),
-        Some((ip, length)) => (ip.parse().ok(), digits(length).and_then(|n| u8::try_from(n).ok())),
-    };
-    match ip.zip(length) {
-        Some((ip, length)) if length <= Family::of(ip).bits() => {
-            w.skip();
-            Ok((ip, length))
-        }
-        _ => Err(r.need(w, "route", Expected::Text("a destination, such as 'default', ::/0 or 192.0.2.0/24"))),
-    }
 }
 
 fn ping(r: &mut Reader<'_>, w: &mut Words<'_>, _: &mut CheckDraft) -> Result<CheckKind, Reported> {

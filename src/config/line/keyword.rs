@@ -3,7 +3,7 @@
 use ufmt::{uWrite, uwrite};
 
 use super::lex::Words;
-use super::{check, group, hook, property, statement, track};
+use super::{check, group, hook, property, route, statement, track};
 use crate::config::assemble::{Assembler, Reported};
 use crate::config::commands::Commands;
 use crate::config::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
@@ -52,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 42] = [
+static KEYWORDS: [Keyword; 45] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -67,6 +67,8 @@ static KEYWORDS: [Keyword; 42] = [
     statement("startup", Some(Slot::Startup), hook::startup),
     statement("shutdown", Some(Slot::Shutdown), hook::shutdown),
     statement("check", None, check::check),
+    statement("static-address", None, route::static_address),
+    statement("static-route", None, route::static_route),
     statement("defaults", None, statement::defaults),
     statement("instance", None, statement::instance),
     statement("group", None, group::group),
@@ -92,16 +94,17 @@ static KEYWORDS: [Keyword; 42] = [
     scalar("weights", GROUP, Slot::Weights, group::weights),
     Keyword { name: "garp", places: INSTANCE | DEFAULTS, once: None, read: property::garp },
     Keyword { name: "address", places: INSTANCE, once: None, read: property::address },
+    Keyword { name: "route", places: INSTANCE, once: None, read: route::route },
     Keyword { name: "peer", places: INSTANCE, once: None, read: property::peer },
     Keyword { name: "track-interface", places: INSTANCE | GROUP, once: None, read: track::track_interface },
     Keyword { name: "track", places: INSTANCE | GROUP, once: None, read: track::track },
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
-static LATER_STATEMENTS: [&str; 4] = ["interface-delay", "static-address", "static-route", "include"];
+static LATER_STATEMENTS: [&str; 2] = ["interface-delay", "include"];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 6] = ["vmac", "vmac-base", "route", "rule", "accept", "ttl"];
+static LATER_PROPERTIES: [&str; 5] = ["vmac", "vmac-base", "rule", "accept", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)

@@ -11,6 +11,7 @@ mod keyword;
 mod lex;
 mod print;
 mod property;
+mod route;
 mod statement;
 mod track;
 mod value;

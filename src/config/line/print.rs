@@ -13,8 +13,8 @@ use super::keyword::is_property;
 use super::property::{SCOPE_NAMES, SCOPES};
 use crate::config::assemble::infer_family;
 use crate::config::model::{
-    Address, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Instance, Preempt, Start, Track, Tracked,
-    Weights,
+    Address, CheckKind, ChecksumForm, Config, Family, Garp, Group, Hooks, Instance, Preempt, Route, RouteWords, Start,
+    Track, Tracked, Weights,
 };
 use crate::text::{self, Duration, Ip, Text, Written};
 use crate::vrrp::timing::Micros;
@@ -129,7 +129,13 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
         t.write_str("\n")?;
     }
     for address in config.addresses_of(i) {
-        write_address(config, i, address, t)?;
+        t.write_str("  address ")?;
+        write_address(config, address, excluded_by_word(i, address), t)?;
+    }
+    for route in config.routes_of(i) {
+        t.write_str("  route ")?;
+        write_route(config, route, t)?;
+        t.write_str("\n")?;
     }
     write_tracks(config, config.tracks_of(i), t)?;
     write_hooks(config, &i.hooks, t)
@@ -205,8 +211,13 @@ fn write_garp(garp: &Garp, built_in: &Garp, t: &mut Text<'_>) -> Written {
     t.write_str("\n")
 }
 
-fn write_address(config: &Config, i: &Instance, a: &Address, t: &mut Text<'_>) -> Written {
-    uwrite!(t, "  address {}/{}", Ip(a.ip), a.prefix)?;
+fn write_route(config: &Config, route: &Route, t: &mut Text<'_>) -> Written {
+    let dev = (!route.dev.is_empty()).then(|| Quoted(config.str(route.dev)));
+    uwrite!(t, "{}", RouteWords { route, dev })
+}
+
+fn write_address(config: &Config, a: &Address, excluded: bool, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "{}/{}", Ip(a.ip), a.prefix)?;
     if !a.dev.is_empty() {
         uwrite!(t, " dev {}", Quoted(config.str(a.dev)))?;
     }
@@ -216,10 +227,7 @@ fn write_address(config: &Config, i: &Instance, a: &Address, t: &mut Text<'_>) -
     if !a.label.is_empty() {
         uwrite!(t, " label {}", Quoted(config.str(a.label)))?;
     }
-    if excluded_by_word(i, a) {
-        t.write_str(" excluded")?;
-    }
-    t.write_str("\n")
+    t.write_str(if excluded { " excluded\n" } else { "\n" })
 }
 
 /// Whether `a` is excluded though it is of the instance's own family.

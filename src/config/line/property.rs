@@ -191,7 +191,7 @@ pub(super) fn address(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     done
 }
 
-fn address_option(r: &mut Reader<'_>, w: &mut Words<'_>, option: usize, a: &mut Address) -> Done {
+pub(super) fn address_option(r: &mut Reader<'_>, w: &mut Words<'_>, option: usize, a: &mut Address) -> Done {
     let at = w.pos();
     match option {
         0 => a.dev = r.interface(w, "dev")?,

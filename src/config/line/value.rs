@@ -1,7 +1,7 @@
 //! Values: numbers, choices, durations, names, addresses. A value that is wrong is reported where it
 //! stands and not taken, so that a forgotten one does not swallow the property behind it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
@@ -237,6 +237,24 @@ impl Reader<'_> {
                 });
                 Err(Reported)
             }
+        }
+    }
+
+    /// Where a route leads: `default`, or an address with or without a length. Bits behind the length
+    /// are left as they are.
+    pub(super) fn destination(&mut self, w: &mut Words<'_>, keyword: &str) -> Result<(IpAddr, u8), Reported> {
+        let word = w.peek().unwrap_or("");
+        let (ip, length) = match word.split_once('/') {
+            _ if word == "default" => (Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Some(0)),
+            None => (word.parse().ok(), word.parse().ok().map(|ip| Family::of(ip).bits())),
+            Some((ip, length)) => (ip.parse().ok(), digits(length).and_then(|n| u8::try_from(n).ok())),
+        };
+        match ip.zip(length) {
+            Some((ip, length)) if length <= Family::of(ip).bits() => {
+                w.skip();
+                Ok((ip, length))
+            }
+            _ => Err(self.need(w, keyword, Expected::Text("a destination, such as 'default', ::/0 or 192.0.2.0/24"))),
         }
     }
 

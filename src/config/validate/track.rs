@@ -99,7 +99,7 @@ impl Assembler<'_> {
         }
     }
 
-    /// Interfaces that instances, addresses, trackers and checks name together.
+    /// Interfaces that instances, addresses, routes, trackers and checks name together.
     pub(in crate::config) fn check_links(&mut self) {
         let Some(at) = self.link_too_many() else { return };
         self.diag.error(at, &mut |t| {
@@ -120,6 +120,7 @@ impl Assembler<'_> {
         };
         let instances = config.instances.iter().zip(&self.instance_at).flat_map(|(i, at)| {
             let devices = config.addresses_of(i).iter().map(|a| a.dev);
+            let devices = devices.chain(config.routes_of(i).iter().map(|r| r.dev));
             devices.chain([i.interface]).chain(tracked(i.tracks)).map(move |link| (link, *at))
         });
         let groups = config.groups.iter().zip(&self.group_at);
@@ -128,7 +129,11 @@ impl Assembler<'_> {
             CheckKind::Interface { interface } => Some((interface, *at)),
             _ => None,
         });
-        let mut all = instances.chain(groups).chain(checks).filter(|(link, _)| !link.is_empty());
+        let (a, r) = (config.static_addresses, config.static_routes);
+        let addresses = a.of(&config.addresses).iter().map(|a| a.dev).zip(a.of(&self.address_at).iter().copied());
+        let routes = r.of(&config.routes).iter().map(|r| r.dev).zip(r.of(&self.route_at).iter().copied());
+        let mut all =
+            instances.chain(groups).chain(checks).chain(addresses).chain(routes).filter(|(link, _)| !link.is_empty());
         all.find(|(link, _)| !links.contains(link) && links.push(*link).is_err()).map(|(_, at)| at)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`message`]: reading and writing messages in fixed buffers.
 //! - [`request`]: [`Rtnl`], the socket of requests: dumps, and addresses put on and taken off.
+//! - [`own_route`]: routes of ours: added, removed, and watched.
 //! - [`route`]: is a route there, and when routes may have changed.
 //! - [`monitor`]: [`Monitor`], the socket that tells of changes.
 //!
@@ -9,10 +10,12 @@
 
 pub mod message;
 pub mod monitor;
+pub mod own_route;
 pub mod request;
 pub mod route;
 
 pub use monitor::{Monitor, Notice};
+pub use own_route::RouteWatch;
 pub use request::{AddError, AddressList, MAX_LINK_ADDRESSES, Rtnl};
 
 use std::io;

@@ -24,10 +24,10 @@ pub type AddressList = Vec<LinkAddress, MAX_LINK_ADDRESSES>;
 /// How often a dump is begun anew that changes interrupted, before what came is taken.
 const TRIES: usize = 8;
 
-/// Why an address could not be added.
+/// Why an address or a route could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddError {
-    /// It is on the link already.
+    /// It is there already.
     Exists,
     /// The link is gone.
     NoDevice,
@@ -38,7 +38,7 @@ pub enum AddError {
 }
 
 impl AddError {
-    const fn from_errno(e: i32) -> AddError {
+    pub(super) const fn from_errno(e: i32) -> AddError {
         match e {
             libc::EEXIST => AddError::Exists,
             libc::ENODEV => AddError::NoDevice,
@@ -135,13 +135,13 @@ impl Rtnl {
         }
     }
 
-    fn next_seq(&mut self) -> u32 {
+    pub(super) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.wrapping_add(1);
         self.seq
     }
 
     /// Sends a request and finds its acknowledgement.
-    fn acknowledged(&mut self, mut request: Request) -> Result<(), Errno> {
+    pub(super) fn acknowledged(&mut self, mut request: Request) -> Result<(), Errno> {
         self.socket.send(request.bytes())?;
         loop {
             let n = self.answer()?;

@@ -48,7 +48,7 @@ impl RouteSpec {
     }
 
     /// Whether a message is about a route to this prefix in this table, usable or not.
-    fn concerns(&self, body: &[u8]) -> Option<bool> {
+    pub(super) fn concerns(&self, body: &[u8]) -> Option<bool> {
         let (family, length) = (*body.first()? as i32, *body.get(1)?);
         if family != self.family() || length != self.length {
             return Some(false);

@@ -408,6 +408,7 @@ impl Did {
             Action::RemoveAddress(a) => Did::Address { lan: a.ifindex as usize - 2, on: false },
             Action::Changed(t) => Did::Changed { lan: present[t.instance.0 as usize], from: t.from, to: t.to },
             Action::GroupChanged(t) => Did::Group { from: t.from, to: t.to },
+            Action::AddRoute(_) | Action::KeepRoute(_) | Action::RemoveRoute(_) => return None,
             Action::Announce { .. } | Action::Rebind { .. } | Action::Report(_) => return None,
         })
     }

@@ -3,8 +3,8 @@
 use ufmt::{uWrite, uwrite};
 
 use super::{Quoted, named};
-use crate::config::line::check::{DNS_PORT, INITIAL_NAMES, INITIALS, MAIN_TABLE};
-use crate::config::model::{Check, CheckKind, Config, Initial, Origin, RecordType};
+use crate::config::line::check::{DNS_PORT, INITIAL_NAMES, INITIALS};
+use crate::config::model::{Check, CheckKind, Config, Initial, MAIN_TABLE, Origin, RecordType};
 use crate::text::{Duration, Ip, Text, Written};
 use crate::vrrp::timing::Micros;
 

@@ -2,7 +2,7 @@
 
 use ufmt::{uWrite, uwrite};
 
-use super::{Quoted, named};
+use super::{Quoted, named, write_address, write_route};
 use crate::config::line::statement::{LEVEL_NAMES, LEVELS};
 use crate::config::model::{Config, Lifecycle};
 use crate::text::{Duration, Stopped, Text, Written};
@@ -47,6 +47,17 @@ pub(super) fn write(config: &Config, t: &mut Text<'_>) -> Result<bool, Stopped> 
                 uwrite!(t, " timeout {}", Duration(of.timeout))
             }
         })?;
+    }
+    for address in config.static_addresses.of(&config.addresses) {
+        any = true;
+        t.write_str("static-address ")?;
+        write_address(config, address, false, t)?;
+    }
+    for route in config.static_routes.of(&config.routes) {
+        any = true;
+        t.write_str("static-route ")?;
+        write_route(config, route, t)?;
+        t.write_str("\n")?;
     }
     Ok(any)
 }

@@ -1,6 +1,7 @@
 //! Every error and warning, exactly as it is shown.
 
 mod checks;
+mod routes;
 
 use std::format;
 
@@ -80,7 +81,6 @@ fn tracked_interfaces() {
 #[test]
 fn later() {
     each(&[
-        ("static-route 192.0.2.0/24 via 198.51.100.1", "2:1: 'static-route' is not supported yet by this version"),
         ("include /etc/more.conf", "2:1: 'include' is not supported yet by this version"),
         (
             "accept all vmac priority 0",

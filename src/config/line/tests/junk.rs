@@ -6,7 +6,9 @@ use std::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::model::{MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS, MAX_STRINGS, MAX_TRACKS};
+use crate::config::model::{
+    MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS, MAX_ROUTES, MAX_STRINGS, MAX_TRACKS,
+};
 
 /// `n` times the same byte, a million if asked, without holding them.
 struct Repeat(u8, usize);
@@ -60,7 +62,7 @@ fn a_line_of_words_as_short_as_can_be() {
 #[test]
 fn bounded_memory() {
     let lines = size_of::<Lines<'_>>();
-    let places = 2 * MAX_INSTANCES + MAX_ADDRESSES + MAX_PEERS + MAX_CHECKS + MAX_GROUPS;
+    let places = 2 * MAX_INSTANCES + MAX_ADDRESSES + MAX_ROUTES + MAX_PEERS + MAX_CHECKS + MAX_GROUPS;
     assert!(lines < 5 * 512 + places * 8 + MAX_TRACKS * 12, "{lines}");
     assert!(size_of::<Diagnostics>() < 12 * 1024, "{}", size_of::<Diagnostics>());
     let config = size_of::<Config>();
@@ -70,6 +72,7 @@ fn bounded_memory() {
                 + MAX_STRINGS
                 + MAX_INSTANCES * 256
                 + MAX_ADDRESSES * 48
+                + MAX_ROUTES * 96
                 + MAX_PEERS * 24
                 + MAX_TRACKS * 8
                 + MAX_CHECKS * 96

@@ -1,6 +1,7 @@
 //! What is read, and that writing and reading again changes nothing.
 
 mod checks;
+mod routes;
 
 use std::format;
 use std::net::IpAddr;
@@ -168,6 +169,7 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
         name: StrId::default(),
         interface: StrId::default(),
         addresses: Range::default(),
+        routes: Range::default(),
         peers: Range::default(),
         tracks: Range::default(),
         hooks: Hooks::default(),
@@ -180,6 +182,13 @@ fn meaning(c: &Config, i: &Instance) -> Meaning {
     let h = &i.hooks;
     let names = [i.name, i.interface, h.any, h.master, h.backup, h.fault, h.stop].map(|id| c.str(id).into());
     (plain, names, addresses.collect(), c.peers_of(i).into(), tracked(c, c.tracks_of(i)))
+}
+
+/// Every route with its interface, and where each list of them is, static ones first.
+fn all_routes(c: &Config) -> (Vec<(Route, String)>, Vec<Range>, usize) {
+    let all = c.routes.iter().map(|r| (Route { dev: StrId::NONE, ..*r }, c.str(r.dev).into())).collect();
+    let ranges = [c.static_routes].into_iter().chain(c.instances.iter().map(|i| i.routes));
+    (all, ranges.collect(), c.static_addresses.len.into())
 }
 
 /// Whether it is a check, its name, its weight, `reverse`.
@@ -198,6 +207,7 @@ fn same_again(c: &Config) {
     assert_eq!((c.log_unknown, c.strict), (again.log_unknown, again.strict));
     assert_eq!((c.log_level, c.startup_delay), (again.log_level, again.startup_delay));
     assert_eq!(c.instances.len(), again.instances.len());
+    assert_eq!(all_routes(c), all_routes(&again));
     for (a, b) in c.instances.iter().zip(&again.instances) {
         assert_eq!(meaning(c, a), meaning(&again, b), "in:\n{text}");
     }
@@ -383,6 +393,7 @@ proptest! {
         startup_delay in length(),
         plans in proptest::collection::vec(plan(), 1..5),
         more in checks::plan(),
+        of_routes in routes::plan(),
     ) {
         let mut c = Config { log_unknown: bits.0, strict: bits.1, startup_delay, ..Config::default() };
         c.log_level = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug][level];
@@ -391,6 +402,7 @@ proptest! {
             build(&mut c, n as u8, plan);
         }
         checks::build(&mut c, &more);
+        routes::build(&mut c, &of_routes);
         same_again(&c);
     }
 }

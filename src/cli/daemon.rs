@@ -56,6 +56,7 @@ fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) ->
     syslog::init(if run.log_stderr { Target::Stderr } else { Target::Syslog }, config.log_level);
     // Where it is not permitted the daemon runs all the same.
     let _ = privilege::oom_score_adj(-500);
+    let _ = privilege::favour();
     if run.lock_memory {
         privilege::lock_memory().map_err(|e| format!("--lock-memory: {e}"))?;
     }

@@ -48,6 +48,9 @@ fn missing_in(effective: CapabilitySet) -> Result<(), Missing> {
     if missing.net_admin || missing.net_raw { Err(missing) } else { Ok(()) }
 }
 
+/// The nice value of the daemon.
+const FAVOURED: i32 = -10;
+
 /// Capabilities that only some configurations need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -86,6 +89,14 @@ pub fn oom_score_adj(value: i16) -> io::Result<()> {
 pub fn lock_memory() -> io::Result<()> {
     use rustix::mm::MlockAllFlags;
     Ok(rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?)
+}
+
+/// Prefers this process where processors are scarce: a router that is late looks dead to the others. Scripts
+/// and hooks set their own nice value. Lowering needs CAP_SYS_NICE: call it before [`drop_unneeded`].
+pub fn favour() -> io::Result<()> {
+    // Where the kernel shares processors out by sessions, only the session's value counts.
+    let _ = std::fs::write("/proc/self/autogroup", FAVOURED.to_string());
+    Ok(rustix::process::setpriority_process(None, FAVOURED)?)
 }
 
 /// Real-time scheduling, round robin, at `priority` (1…99). Children do not inherit it.
@@ -170,6 +181,10 @@ mod tests {
         assert_eq!(oom_score_adj(-500).is_ok(), lower);
         oom_score_adj(300).unwrap();
         assert_eq!(std::fs::read_to_string("/proc/self/oom_score_adj").unwrap(), "300\n");
+        if sets.effective.contains(CapabilitySet::SYS_NICE) {
+            favour().unwrap();
+            assert_eq!(rustix::process::getpriority_process(None).unwrap(), FAVOURED);
+        }
         lock_memory().unwrap();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let locked = status.lines().find(|l| l.starts_with("VmLck:")).unwrap();

@@ -4,6 +4,7 @@
 //! - [`line`](mod@line): the line language: read and write.
 //! - [`explain`](mod@explain): what a configuration means, in words.
 //! - [`commands`]: where its commands stand, to see whether they can be run.
+//! - [`uci`]: OpenWrt's configuration files, as libuci reads them.
 //! - [`diagnostics`]: errors and warnings with their places.
 
 mod assemble;
@@ -13,4 +14,5 @@ mod draft;
 pub mod explain;
 pub mod line;
 pub mod model;
+pub mod uci;
 mod validate;

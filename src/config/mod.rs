@@ -5,6 +5,7 @@
 //! - [`explain`](mod@explain): what a configuration means, in words.
 //! - [`commands`]: where its commands stand, to see whether they can be run.
 //! - [`uci`]: OpenWrt's configuration files, as libuci reads them.
+//! - [`uci_import`]: `/etc/config/keepalived`.
 //! - [`diagnostics`]: errors and warnings with their places.
 
 mod assemble;
@@ -15,4 +16,5 @@ pub mod explain;
 pub mod line;
 pub mod model;
 pub mod uci;
+pub mod uci_import;
 mod validate;

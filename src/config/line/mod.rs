@@ -13,7 +13,7 @@ mod print;
 mod property;
 mod statement;
 mod track;
-mod value;
+pub(super) mod value;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,13 @@ use embedded_io::Read;
 use heapless::Vec;
 use ufmt::{uWrite, uwrite};
 
-use self::keyword::Reader;
+pub(super) use self::keyword::Reader;
 use self::lex::{MAX_WORDS, Word, Words};
 pub use self::print::print;
+use super::assemble::Reported;
 use super::commands::Commands;
 use super::diagnostics::{Diagnostics, Pos};
+use super::draft::CheckDraft;
 use super::model::Config;
 use crate::text::{Text, Written};
 
@@ -61,6 +63,26 @@ fn read<R: Read>(input: &mut R, mut lines: Lines<'_>) -> Result<(), R::Error> {
     }
     lines.end();
     Ok(())
+}
+
+/// Reads what stands behind the name in a `check` statement out of `text`, all of which is at `at` in
+/// some other file.
+pub(super) fn read_check(
+    reader: &mut Reader<'_>,
+    text: &mut [u8],
+    at: Pos,
+    draft: &mut CheckDraft,
+) -> Result<(), Reported> {
+    let mut words: Vec<Word, MAX_WORDS> = Vec::new();
+    let mut split = Ok(());
+    if text.len() <= MAX_LINE {
+        split = lex::split(text, &mut words);
+    }
+    if let Err(bad) = split {
+        reader.asm.diag.error(at, &mut |t| bad.kind.describe(t));
+        return Err(Reported);
+    }
+    check::read(reader, &mut Words::all_at(text, &words, at), draft)
 }
 
 /// Cuts the input into lines and lines into words.

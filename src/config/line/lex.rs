@@ -161,6 +161,6 @@ impl<'l> Words<'l> {
     /// Where the next word begins, or the line ends.
     pub(super) fn pos(&self) -> Pos {
         let column = self.words.get(self.next).map_or(self.end_column, |w| w.column);
-        Pos { line: self.number, column }
+        Pos::new(self.number, column)
     }
 }

@@ -13,7 +13,7 @@ mod print;
 mod property;
 mod statement;
 mod track;
-mod value;
+pub(super) mod value;
 
 #[cfg(test)]
 mod tests;
@@ -101,7 +101,7 @@ impl<'a> Lines<'a> {
     }
 
     fn refuse(&mut self, column: u16, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-        self.reader.asm.diag.error(Pos { line: self.number, column }, message);
+        self.reader.asm.diag.error(Pos::new(self.number, column), message);
     }
 
     fn end_line(&mut self) {
@@ -155,6 +155,6 @@ impl<'a> Lines<'a> {
                 t.write_str("the file is empty: expected at least one 'instance NAME on INTERFACE vrid N'")
             });
         }
-        self.reader.asm.end(Pos { line: self.number, column: 1 });
+        self.reader.asm.end(Pos::new(self.number, 1));
     }
 }

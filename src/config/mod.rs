@@ -2,6 +2,7 @@
 //!
 //! - [`model`]: `Config`, validated and of fixed capacity.
 //! - [`line`](mod@line): the line language: read and write.
+//! - [`keepalived`]: keepalived.conf: read.
 //! - [`explain`](mod@explain): what a configuration means, in words.
 //! - [`commands`]: where its commands stand, to see whether they can be run.
 //! - [`uci`]: OpenWrt's configuration files, as libuci reads them.
@@ -13,6 +14,7 @@ pub mod commands;
 pub mod diagnostics;
 mod draft;
 pub mod explain;
+pub mod keepalived;
 pub mod line;
 pub mod model;
 pub mod uci;

@@ -171,6 +171,6 @@ impl<'l> Words<'l> {
             return at;
         }
         let column = self.words.get(self.next).map_or(self.end_column, |w| w.column);
-        Pos { line: self.number, column }
+        Pos::new(self.number, column)
     }
 }

@@ -123,7 +123,7 @@ impl<'a> Lines<'a> {
     }
 
     fn refuse(&mut self, column: u16, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-        self.reader.asm.diag.error(Pos { line: self.number, column }, message);
+        self.reader.asm.diag.error(Pos::new(self.number, column), message);
     }
 
     fn end_line(&mut self) {
@@ -177,6 +177,6 @@ impl<'a> Lines<'a> {
                 t.write_str("the file is empty: expected at least one 'instance NAME on INTERFACE vrid N'")
             });
         }
-        self.reader.asm.end(Pos { line: self.number, column: 1 });
+        self.reader.asm.end(Pos::new(self.number, 1));
     }
 }

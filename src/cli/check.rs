@@ -25,6 +25,12 @@ pub(super) struct Check {
     /// with --keepalived: read lines that begin with '@NAME' for this name rather than for this host
     #[argh(option)]
     config_id: Option<String>,
+    /// the file of OpenWrt's keepalived package instead (/etc/config/keepalived)
+    #[argh(option)]
+    uci: Option<PathBuf>,
+    /// with --uci: where the logical networks are (default /etc/config/network, if it is there)
+    #[argh(option)]
+    network: Option<PathBuf>,
     /// print it in canonical form
     #[argh(switch)]
     print: bool,
@@ -73,10 +79,11 @@ pub(super) fn run(check: &Check) -> Exit {
         complain("--against wants a priority from 1 to 255");
         return Exit::Usage;
     }
-    let source = match Source::from_options(&check.file, &check.keepalived, &check.config_id) {
-        Ok(source) => source,
-        Err(why) => return source::refused(why),
-    };
+    let source =
+        match Source::from_options(&check.file, &check.keepalived, &check.config_id, &check.uci, &check.network) {
+            Ok(source) => source,
+            Err(why) => return source::refused(why),
+        };
     let config = match load(&source, !check.offline) {
         Ok(config) => config,
         Err(exit) => return exit,

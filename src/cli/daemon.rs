@@ -24,6 +24,12 @@ pub(super) struct Run {
     /// with --keepalived: read lines that begin with '@NAME' for this name rather than for this host
     #[argh(option)]
     config_id: Option<String>,
+    /// the file of OpenWrt's keepalived package instead (/etc/config/keepalived)
+    #[argh(option)]
+    uci: Option<PathBuf>,
+    /// with --uci: where the logical networks are (default /etc/config/network, if it is there)
+    #[argh(option)]
+    network: Option<PathBuf>,
     /// log to stderr rather than to syslog
     #[argh(switch)]
     log_stderr: bool,
@@ -42,7 +48,7 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
         complain("--realtime wants a priority from 1 to 99");
         return Exit::Usage;
     }
-    let source = match Source::from_options(&run.file, &run.keepalived, &run.config_id) {
+    let source = match Source::from_options(&run.file, &run.keepalived, &run.config_id, &run.uci, &run.network) {
         Ok(source) => source,
         Err(why) => return source::refused(why),
     };

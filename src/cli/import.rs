@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 use picovrrp::config::line;
 
-use super::{Exit, Source, Stdio, check, complain};
+use super::{Exit, Source, Stdio, check, complain, import_uci};
 
 /// Print the line configuration that another daemon's file amounts to.
 #[derive(FromArgs)]
@@ -20,6 +20,7 @@ pub(super) struct Import {
 #[argh(subcommand)]
 enum Language {
     Keepalived(Keepalived),
+    Uci(import_uci::Uci),
 }
 
 /// Import a keepalived.conf.
@@ -40,6 +41,7 @@ struct Keepalived {
 pub(super) fn run(import: &Import) -> Exit {
     let source = match &import.language {
         Language::Keepalived(k) => Source::keepalived(&k.file, &k.config_id, k.strict),
+        Language::Uci(u) => u.source(),
     };
     let config = match check::load(&source, false) {
         Ok(config) => config,

@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod daemon;
 mod import;
+mod import_uci;
 mod scripts;
 mod source;
 mod stdio;

@@ -10,7 +10,7 @@ use picovrrp::config::keepalived::source::DiskFile;
 use picovrrp::config::model::Config;
 use picovrrp::config::{keepalived, line};
 
-use super::{CONFIG, Stdio, complain};
+use super::{CONFIG, Stdio, complain, import_uci};
 
 /// A configuration, by its language.
 #[derive(Clone, Debug)]
@@ -26,6 +26,21 @@ pub(super) enum Source {
         /// Whether what is not taken over is an error.
         strict: bool,
     },
+    /// OpenWrt's `/etc/config/keepalived`.
+    Uci(UciFile),
+}
+
+/// A file of UCI's, and how to read it.
+#[derive(Clone, Debug)]
+pub(super) struct UciFile {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Where logical networks are; by default where OpenWrt has them, if it has.
+    pub(super) network: Option<PathBuf>,
+    /// Lines that are none are warnings.
+    pub(super) lenient: bool,
+    /// What is not taken over is an error.
+    pub(super) strict: bool,
 }
 
 impl Source {
@@ -34,7 +49,19 @@ impl Source {
         file: &Option<PathBuf>,
         keepalived: &Option<PathBuf>,
         config_id: &Option<String>,
+        uci: &Option<PathBuf>,
+        network: &Option<PathBuf>,
     ) -> Result<Source, &'static str> {
+        if let Some(uci) = uci {
+            if file.is_some() || keepalived.is_some() || config_id.is_some() {
+                return Err("--uci excludes --file, --keepalived and --config-id");
+            }
+            let uci = UciFile { file: uci.clone(), network: network.clone(), lenient: false, strict: false };
+            return Ok(Source::Uci(uci).follow());
+        }
+        if network.is_some() {
+            return Err("--network goes with --uci");
+        }
         match (file, keepalived) {
             (Some(_), Some(_)) => Err("--file and --keepalived exclude each other"),
             (_, Some(file)) => Ok(Source::keepalived(file, config_id, false)),
@@ -56,13 +83,30 @@ impl Source {
     pub(super) fn file(&self) -> &Path {
         match self {
             Source::Line(file) | Source::Keepalived { file, .. } => file,
+            Source::Uci(uci) => &uci.file,
+        }
+    }
+
+    /// The keepalived.conf that a file of UCI's names in its own place, if that is there.
+    pub(super) fn follow(self) -> Source {
+        let Source::Uci(uci) = &self else { return self };
+        let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
+        let read = import_uci::read(uci, &mut config, &mut found, None);
+        match read.ok().and_then(|outcome| import_uci::alternative(&outcome)) {
+            Some((_, file)) => Source::keepalived(&file, &None, uci.strict),
+            None => self,
         }
     }
 
     /// The same with a path that stays right when the working directory changes.
     pub(super) fn absolute(mut self) -> Source {
-        let (Source::Line(file) | Source::Keepalived { file, .. }) = &mut self;
+        let (Source::Line(file) | Source::Keepalived { file, .. } | Source::Uci(UciFile { file, .. })) = &mut self;
         if let Ok(path) = std::path::absolute(&*file) {
+            *file = path;
+        }
+        if let Source::Uci(UciFile { network: Some(file), .. }) = &mut self
+            && let Ok(path) = std::path::absolute(&*file)
+        {
             *file = path;
         }
         self
@@ -77,6 +121,11 @@ impl Source {
                 let input = DiskFile(File::open(file)?);
                 let path = file.to_string_lossy();
                 keepalived::parse(input, &path, &mut keepalived::Disk, &options, config, found, Some(commands))
+            }
+            Source::Uci(uci) => {
+                let outcome = import_uci::read(uci, config, found, Some(commands))?;
+                import_uci::judge(&outcome, found);
+                Ok(())
             }
         }
     }

@@ -36,7 +36,7 @@ impl<'r, R: Read> Source<'r, R> {
             chunk: [0; CHUNK],
             at: 0,
             len: 0,
-            place: Pos { line: 0, column: 1 },
+            place: Pos::new(0, 1),
             over: true,
             rest: false,
             nul: None,
@@ -128,7 +128,7 @@ impl<'r, R: Read> Source<'r, R> {
             return false;
         }
         self.over = false;
-        self.place = Pos { line: self.place.line + 1, column: 1 };
+        self.place = Pos::new(self.place.line + 1, 1);
         true
     }
 

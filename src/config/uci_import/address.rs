@@ -8,7 +8,7 @@ use super::image::{Image, Section, Value};
 use super::schema::{Opt, Type};
 use super::{Done, Importer};
 use crate::config::assemble::Reported;
-use crate::config::diagnostics::Excerpt;
+use crate::config::diagnostics::{Diagnostics, Excerpt};
 use crate::config::model::{Address, Family, MAX_IFNAME, Peer, Scope, StrId};
 
 /// keepalived's adverts name so many addresses; it holds the rest like excluded ones.
@@ -30,8 +30,14 @@ impl Importer<'_> {
                 let mut any = false;
                 for named in image.named(Type::Ipaddress, v.text) {
                     any = true;
-                    self.reader.asm.draft.address_seen = true;
-                    let Ok(Some(mut address)) = self.address(named, own) else { continue };
+                    let mut address = match self.address(named, own) {
+                        Ok(Some(address)) => address,
+                        Ok(None) => continue,
+                        Err(Reported) => {
+                            self.reader.asm.draft.address_seen = true;
+                            continue;
+                        }
+                    };
                     address.excluded = option == Opt::VirtualIpaddressExcluded;
                     if !address.excluded {
                         advertised += 1;
@@ -118,7 +124,8 @@ impl Importer<'_> {
         let kept = if label.len() > name.len() + 1 { label.as_str() } else { "" };
         let id = self.reader.asm.intern(at, kept)?;
         let name = self.reader.asm.config.strings.get(dev);
-        self.reader.asm.diag.warning(at, &mut |t| {
+        let say = if self.options.strict { Diagnostics::error } else { Diagnostics::warning };
+        say(self.reader.asm.diag, at, &mut |t| {
             uwrite!(t, "label '{}:{}' is longer than 15 characters: ", name, Excerpt(suffix))?;
             if kept.is_empty() { t.write_str("the address has none") } else { uwrite!(t, "shortened to '{}'", kept) }
         });

@@ -120,7 +120,7 @@ impl Importer<'_> {
         let fall = section.get(Opt::Fall);
         if let Some(v) = section.get(Opt::Fail) {
             let counts = if fall.is_some() { "'fall' counts" } else { "taken as 'fall'" };
-            self.warn(v.at, &mut |t| uwrite!(t, "'fail' is no option of keepalived: {}", counts));
+            self.note(v.at, &mut |t| uwrite!(t, "'fail' is no option of keepalived: {}", counts));
         }
         if let Some(v) = fall.or_else(|| section.get(Opt::Fail)) {
             draft.mark(Part::Fall, v.at);

@@ -118,7 +118,7 @@ impl Importer<'_> {
         if !runs_anything(config) && *last == Hooks::default() {
             return;
         }
-        let place = Pos { line: 1, column: 1 };
+        let place = Pos::new(1, 1);
         if let Ok(id) = self.reader.asm.intern(place, USER) {
             self.reader.asm.config.script_user = id;
         }
@@ -156,7 +156,7 @@ impl Importer<'_> {
     fn note_hook(&mut self, v: Value<'_>) {
         if !self.told.hook {
             self.told.hook = true;
-            self.warn(v.at, &mut |t| {
+            self.note(v.at, &mut |t| {
                 uwrite!(t, "'{}' is called, as it says; keepalived's init script never called it", v.option.name())
             });
         }

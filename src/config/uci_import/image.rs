@@ -190,7 +190,7 @@ impl Image {
             let column = take_varint(&piece[..], &mut i) as u16;
             let len = *piece.get(i)? as usize;
             let name = text(i + 1, len)?;
-            (Record::Section { kind, continues, next, more, at: Pos { line, column }, name }, i + 1 + len)
+            (Record::Section { kind, continues, next, more, at: Pos::new(line, column), name }, i + 1 + len)
         } else {
             let mut i = at + 1;
             let line = take_varint(&piece[..], &mut i);
@@ -250,7 +250,7 @@ impl<'i> Section<'i> {
                     Some((Record::Value { code, line: below, column, text }, next)) => {
                         offset = next;
                         if code & !LIST == option as u8 + FIRST_OPTION {
-                            let at = Pos { line: line + below, column };
+                            let at = Pos::new(line + below, column);
                             return Some((code & LIST != 0, Value { at, option, text }));
                         }
                     }

@@ -28,12 +28,13 @@ impl Importer<'_> {
         let own = self.identity(section, at, name);
         self.addresses(image, section, own);
         self.routes(image, section);
-        if section.words(Opt::VirtualIpaddress).next().is_none() && !self.reader.asm.draft.address_seen {
+        let start = self.reader.asm.draft.values.addresses.start as usize;
+        if self.reader.asm.config.addresses.len() == start && !self.reader.asm.draft.address_seen {
             self.reader.asm.draft.address_seen = true;
             self.error(at, &mut |t| {
                 uwrite!(
                     t,
-                    "vrrp_instance '{}' has no virtual_ipaddress: expected a list of 'ipaddress' names",
+                    "vrrp_instance '{}' has no address: expected 'virtual_ipaddress' with names of 'ipaddress' sections",
                     Excerpt(name)
                 )
             });

@@ -45,21 +45,30 @@ pub struct Outcome {
     pub alternative: Option<(Pos, String<MAX_PATH>)>,
 }
 
-/// Reads a file into `config`, which is emptied first, and what is wrong with it into `diag`. `config`
-/// is of use only if there were no errors. In lenient mode lines that are none are warnings. The
-/// result's error is that of reading.
+/// How a file is read.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// What to do about lines that are none: in lenient mode they are warnings.
+    pub mode: Mode,
+    /// What cannot be taken over is an error.
+    pub strict: bool,
+    /// The logical networks that it may name.
+    pub networks: &'a Networks,
+}
+
+/// Reads a file into `config`, which is emptied first, and what is wrong with it or cannot be taken
+/// over into `diag`. `config` is of use only if there were no errors. The result's error is that of
+/// reading.
 pub fn import<R: Read>(
     input: &mut R,
-    mode: Mode,
-    networks: &Networks,
+    options: &Options<'_>,
     config: &mut Config,
     diag: &mut Diagnostics,
     commands: Option<&mut Commands>,
 ) -> Result<Outcome, R::Error> {
     let mut importer = Importer {
         reader: Reader::new(config, diag, commands),
-        networks,
-        mode,
+        options: *options,
         told: Told::default(),
         outcome: Outcome::default(),
     };
@@ -81,8 +90,7 @@ struct Told {
 /// Fills a configuration from a file of UCI's.
 struct Importer<'a> {
     reader: Reader<'a>,
-    networks: &'a Networks,
-    mode: Mode,
+    options: Options<'a>,
     told: Told,
     outcome: Outcome,
 }
@@ -90,14 +98,14 @@ struct Importer<'a> {
 impl Importer<'_> {
     /// Packs the file; where it ends.
     fn pack<R: Read>(&mut self, input: &mut R, image: &mut Image) -> Result<Pos, R::Error> {
-        let mut parser = Parser::new(input, self.mode);
+        let mut parser = Parser::new(input, self.options.mode);
         // The section that options belong to.
         let mut open: Option<&'static Schema> = None;
         while let Some(Item { at, value_at, event }) = parser.next_item()? {
             match event {
                 Event::Package { .. } => {}
                 Event::Bad(reason) => {
-                    let warning = reason.is_warning() || self.mode == Mode::Lenient;
+                    let warning = reason.is_warning() || self.options.mode == Mode::Lenient;
                     let diag = &mut *self.reader.asm.diag;
                     let say = if warning { Diagnostics::warning } else { Diagnostics::error };
                     say(diag, at, &mut |t| t.write_str(reason.text()));
@@ -119,10 +127,9 @@ impl Importer<'_> {
         word: &str,
         name: Option<&str>,
     ) -> Option<&'static Schema> {
-        let diag = &mut *self.reader.asm.diag;
         let Some(schema) = SCHEMAS.iter().find(|s| s.names.contains(&word)) else {
             let near = suggest(word, &mut SCHEMAS.iter().flat_map(|s| s.names).copied());
-            diag.warning(at, &mut |t| {
+            self.warn(at, &mut |t| {
                 uwrite!(t, "unknown section type '{}'", Excerpt(word))?;
                 match near {
                     Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
@@ -133,20 +140,20 @@ impl Importer<'_> {
         };
         let consequence = left_out(schema.kind);
         if !consequence.is_empty() {
-            diag.warning(at, &mut |t| uwrite!(t, "'{}' is not supported: {}", word, consequence));
+            self.warn(at, &mut |t| uwrite!(t, "'{}' is not supported: {}", word, consequence));
         }
         if schema.kind == Type::Lvs {
             return None;
         }
         if let Some(name) = name {
             if !Image::name_fits(name) {
-                diag.error(name_at, &mut |t| uwrite!(t, "the section's name '{}' is too long", Excerpt(name)));
+                self.error(name_at, &mut |t| uwrite!(t, "the section's name '{}' is too long", Excerpt(name)));
                 return None;
             }
             let before = image.sections().find(|s| s.uci_name == name);
             if let Some(before) = before.filter(|s| s.kind != schema.kind) {
-                let say = if self.mode == Mode::Lenient { Diagnostics::warning } else { Diagnostics::error };
-                say(diag, at, &mut |t| {
+                let say = if self.options.mode == Mode::Lenient { Diagnostics::warning } else { Diagnostics::error };
+                say(self.reader.asm.diag, at, &mut |t| {
                     uwrite!(
                         t,
                         "section of different type overwrites prior section with same name '{}', a '{}' at line {}",

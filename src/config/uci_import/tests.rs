@@ -1,6 +1,6 @@
-use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
+use std::{format, println};
 
 use super::*;
 use crate::config::line;
@@ -20,13 +20,15 @@ struct Got {
     printed: String,
 }
 
-static NETWORK: &str = "config interface 'lan'\n\toption device 'br-lan'\nconfig interface 'wan'\n\toption ifname 'eth1'\n";
+static NETWORK: &str =
+    "config interface 'lan'\n\toption device 'br-lan'\nconfig interface 'wan'\n\toption ifname 'eth1'\n";
 
 fn import_as(text: &[u8], mode: Mode, network: &str) -> Got {
     let (mut config, mut diag) = (Config::default(), Diagnostics::new());
     let mut networks = Networks::new();
     networks.read("network", &mut network.as_bytes()).unwrap();
-    let outcome = import(&mut &text[..], mode, &networks, &mut config, &mut diag, None).unwrap();
+    let options = Options { mode, strict: false, networks: &networks };
+    let outcome = import(&mut &text[..], &options, &mut config, &mut diag, None).unwrap();
     let mut out = Vec::new();
     diag.print("f", &mut out).unwrap();
     let said = String::from_utf8(out).unwrap();

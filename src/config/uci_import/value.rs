@@ -7,7 +7,7 @@ use ufmt::uwrite;
 use super::image::Value;
 use super::{Done, Importer};
 use crate::config::assemble::Reported;
-use crate::config::diagnostics::{Excerpt, Pos};
+use crate::config::diagnostics::{Diagnostics, Excerpt, Pos};
 use crate::config::line::value::{digits, duration, is_host};
 use crate::config::model::{Family, MAX_IFNAME, StrId};
 use crate::text::{Text, Written};
@@ -38,7 +38,14 @@ impl Importer<'_> {
         self.reader.asm.diag.error(at, message);
     }
 
+    /// Reports what is not taken over, or otherwise than it is written.
     pub(super) fn warn(&mut self, at: Pos, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+        let say = if self.options.strict { Diagnostics::error } else { Diagnostics::warning };
+        say(self.reader.asm.diag, at, message);
+    }
+
+    /// Reports how something was understood.
+    pub(super) fn note(&mut self, at: Pos, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
         self.reader.asm.diag.warning(at, message);
     }
 
@@ -112,7 +119,7 @@ impl Importer<'_> {
     /// The same of an option that is not kept.
     pub(super) fn truth(&mut self, at: Pos, name: &str, text: &str) -> bool {
         let Some(on) = boolean(text) else {
-            self.warn(at, &mut |t| {
+            self.note(at, &mut |t| {
                 uwrite!(
                     t,
                     "'{}' is '1' or '0': '{}' is taken as on, as keepalived's init script takes it",
@@ -124,7 +131,7 @@ impl Importer<'_> {
         };
         if !on && !self.told.flag {
             self.told.flag = true;
-            self.warn(at, &mut |t| {
+            self.note(at, &mut |t| {
                 uwrite!(t, "'{}' is off, as it says; keepalived's init script takes any value as on", name)
             });
         }
@@ -196,12 +203,12 @@ impl Importer<'_> {
 
     /// A network interface, or the logical network that it is of.
     pub(super) fn interface(&mut self, v: Value<'_>) -> Done<StrId> {
-        let networks = self.networks;
+        let networks = self.options.networks;
         if let Some((at, reason)) = networks.wrong()
             && !self.told.network
         {
             self.told.network = true;
-            self.warn(v.at, &mut |t| {
+            self.note(v.at, &mut |t| {
                 uwrite!(
                     t,
                     "names of networks may be missing: {} is wrong at line {}: {}",
@@ -217,7 +224,7 @@ impl Importer<'_> {
             if networks.device(v.text, &mut device) {
                 name = &device;
                 if name != v.text {
-                    self.warn(v.at, &mut |t| {
+                    self.note(v.at, &mut |t| {
                         uwrite!(t, "'{}' is a network of {}: taken as its device {}", v.text, networks.path(), name)
                     });
                 }

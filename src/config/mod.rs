@@ -6,7 +6,7 @@
 //! - [`explain`](mod@explain): what a configuration means, in words.
 //! - [`commands`]: where its commands stand, to see whether they can be run.
 //! - [`uci`]: OpenWrt's configuration files, as libuci reads them.
-//! - [`uci_import`]: `/etc/config/keepalived`.
+//! - [`uci_import`]: the file of OpenWrt's keepalived package, taken over.
 //! - [`diagnostics`]: errors and warnings with their places.
 
 mod assemble;

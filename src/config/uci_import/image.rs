@@ -25,8 +25,12 @@ const FIRST_OPTION: u8 = 2;
 const LIST: u8 = 0x80;
 /// No section.
 const NONE: u16 = u16::MAX;
-/// Bytes of a record besides its text, at most: code, type, links, line, column and length.
-const HEAD: usize = 16;
+/// Bytes of a record besides its text, at most: code, type, mark, links, hash, line, column and length.
+const HEAD: usize = 18;
+/// Where in a section's record the links and the hash of its name are.
+const NEXT: usize = 3;
+const MORE: usize = 5;
+const HASH: usize = 7;
 
 static_assertions::const_assert!(PIECE * PIECES < NONE as usize && HEAD + MAX_WORD <= PIECE);
 
@@ -43,11 +47,13 @@ pub(super) struct Image {
     last: Option<u16>,
     /// Line of the section that is being filled.
     line: u32,
+    /// The section that it is, or continues.
+    whole: u16,
 }
 
 /// What a record says.
 enum Record<'i> {
-    Section { kind: Type, continues: bool, next: u16, more: u16, at: Pos, name: &'i str },
+    Section { kind: Type, continues: bool, next: u16, more: u16, hash: u16, at: Pos, name: &'i str },
     Value { code: u8, line: u32, column: u16, text: &'i str },
 }
 
@@ -56,6 +62,8 @@ enum Record<'i> {
 pub(super) struct Section<'i> {
     image: &'i Image,
     offset: u16,
+    /// Of its name.
+    hash: u16,
     /// Its type.
     pub(super) kind: Type,
     /// Where the type stands.
@@ -73,6 +81,11 @@ pub(super) struct Value<'i> {
     pub(super) option: Opt,
     /// Its text.
     pub(super) text: &'i str,
+}
+
+/// A number for `text` that others rarely have.
+fn hash(text: &str) -> u16 {
+    text.bytes().fold(5381, |h: u16, b| h.wrapping_mul(33) ^ u16::from(b))
 }
 
 fn varint(buf: &mut Vec<u8, HEAD>, mut n: u32) {
@@ -104,7 +117,11 @@ impl Image {
     fn put(&mut self, head: &[u8], text: &str) -> Result<u16, Full> {
         let len = head.len() + text.len();
         if self.pieces.is_empty() || self.used + len > PIECE {
-            self.pieces.push(Box::new([0; PIECE])).map_err(|_| Full)?;
+            if self.pieces.is_full() {
+                return Err(Full);
+            }
+            // There is room: just looked.
+            let _ = self.pieces.push(Box::new([0; PIECE]));
             self.used = 0;
         }
         let number = self.pieces.len() - 1;
@@ -123,17 +140,19 @@ impl Image {
         let before = before.map(|s| s.offset);
         let mut head: Vec<u8, HEAD> = Vec::new();
         let _ = head.extend_from_slice(&[SECTION, kind as u8, before.is_some() as u8]);
-        let _ = head.extend_from_slice(&NONE.to_le_bytes());
-        let _ = head.extend_from_slice(&NONE.to_le_bytes());
+        for link in [NONE, NONE, 0] {
+            let _ = head.extend_from_slice(&link.to_le_bytes());
+        }
         varint(&mut head, at.line);
         varint(&mut head, at.column.into());
         // A section's name is short enough: `name_fits`.
         let _ = head.push(name.len() as u8);
         let offset = self.put(&head, name)?;
         self.line = at.line;
+        self.whole = before.unwrap_or(offset);
         match self.last.replace(offset) {
             None => self.first = Some(offset),
-            Some(last) => self.link(last, 3, offset),
+            Some(last) => self.set(last, NEXT, offset),
         }
         if let Some(mut at) = before {
             while let Some(Record::Section { more, .. }) = self.record(at).map(|(r, _)| r)
@@ -141,7 +160,7 @@ impl Image {
             {
                 at = more;
             }
-            self.link(at, 5, offset);
+            self.set(at, MORE, offset);
         }
         Ok(())
     }
@@ -151,8 +170,8 @@ impl Image {
         name.len() <= u8::MAX as usize - HEAD
     }
 
-    /// Sets a link of the section at `at`.
-    fn link(&mut self, at: u16, field: usize, to: u16) {
+    /// Sets a link or the hash of the section at `at`.
+    fn set(&mut self, at: u16, field: usize, to: u16) {
         let at = at as usize;
         if let Some(place) = self.pieces.get_mut(at / PIECE).and_then(|p| p.get_mut(at % PIECE + field..)) {
             place[..2].copy_from_slice(&to.to_le_bytes());
@@ -166,6 +185,11 @@ impl Image {
         varint(&mut head, at.line.saturating_sub(self.line));
         varint(&mut head, at.column.into());
         varint(&mut head, text.len() as u32);
+        // As `Section::get` has it: an option replaces what was there, of a list the first counts.
+        let first = || self.section(self.whole).is_some_and(|(s, ..)| s.hash == 0) && !text.is_empty();
+        if option == Opt::Name && (!list || first()) {
+            self.set(self.whole, HASH, hash(text));
+        }
         self.put(&head, text).map(|_| ())
     }
 
@@ -184,13 +208,13 @@ impl Image {
         let (record, end) = if code == SECTION {
             let kind = Type::of(*piece.get(at + 1)?)?;
             let word = |i: usize| Some(u16::from_le_bytes([*piece.get(at + i)?, *piece.get(at + i + 1)?]));
-            let (continues, next, more) = (*piece.get(at + 2)? != 0, word(3)?, word(5)?);
-            let mut i = at + 7;
+            let (continues, next, more, hash) = (*piece.get(at + 2)? != 0, word(NEXT)?, word(MORE)?, word(HASH)?);
+            let mut i = at + HASH + 2;
             let line = take_varint(&piece[..], &mut i);
             let column = take_varint(&piece[..], &mut i) as u16;
             let len = *piece.get(i)? as usize;
             let name = text(i + 1, len)?;
-            (Record::Section { kind, continues, next, more, at: Pos::new(line, column), name }, i + 1 + len)
+            (Record::Section { kind, continues, next, more, hash, at: Pos::new(line, column), name }, i + 1 + len)
         } else {
             let mut i = at + 1;
             let line = take_varint(&piece[..], &mut i);
@@ -204,8 +228,8 @@ impl Image {
     /// The section at `offset`, whether it continues another, and the offset of the next.
     fn section(&self, offset: u16) -> Option<(Section<'_>, bool, u16)> {
         match self.record(offset)?.0 {
-            Record::Section { kind, continues, next, at, name, .. } => {
-                Some((Section { image: self, offset, kind, at, uci_name: name }, continues, next))
+            Record::Section { kind, continues, next, hash, at, name, .. } => {
+                Some((Section { image: self, offset, hash, kind, at, uci_name: name }, continues, next))
             }
             Record::Value { .. } => None,
         }
@@ -232,7 +256,9 @@ impl Image {
 
     /// The sections of a type that are called `name` by their option of that name.
     pub(super) fn named<'i>(&'i self, kind: Type, name: &'i str) -> impl Iterator<Item = Section<'i>> + Clone {
-        self.of_type(kind).filter(move |s| s.get(Opt::Name).is_some_and(|v| v.text == name))
+        let wanted = hash(name);
+        let sections = self.of_type(kind).filter(move |s| s.hash == wanted);
+        sections.filter(move |s| s.get(Opt::Name).is_some_and(|v| v.text == name))
     }
 }
 

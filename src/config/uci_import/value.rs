@@ -163,7 +163,7 @@ impl Importer<'_> {
     }
 
     /// Whether strings fit one line of the line language together.
-    pub(super) fn one_line<'s>(&mut self, at: Pos, what: &str, strings: &mut dyn Iterator<Item = &'s str>) -> Done {
+    pub(super) fn one_line(&mut self, at: Pos, what: &str, strings: &mut dyn Iterator<Item = &str>) -> Done {
         // A blank and two quotes for each.
         if strings.map(|s| written_len(s) + 3).sum::<usize>() <= LINE {
             return Ok(());

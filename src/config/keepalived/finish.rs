@@ -6,7 +6,7 @@ use ufmt::{uWrite, uwrite};
 
 use super::reader::Reader;
 use crate::config::assemble::infer_family;
-use crate::config::diagnostics::Pos;
+use crate::config::diagnostics::{Excerpt, Pos, suggest};
 use crate::config::draft::{Draft, Marks, Slot};
 use crate::config::model::{CheckKind, ChecksumForm, Family, Garp, Preempt, Start, Tracked};
 use crate::text::Duration;
@@ -87,6 +87,7 @@ impl Reader<'_> {
         for pending in core::mem::take(&mut self.instances) {
             self.finish_instance(pending);
         }
+        self.check_tracked();
         self.settle_weights();
         self.settle_scripts();
         if self.asm.config.instances.is_empty() && self.asm.diag.errors() == 0 {
@@ -295,6 +296,30 @@ impl Reader<'_> {
         }
         if !marks.given(Slot::GarpRefreshRepeat) {
             garp.refresh_repeat = g.garp_refresh_repeat.unwrap_or(built_in.refresh_repeat);
+        }
+    }
+
+    /// What is tracked must be there: keepalived goes on without it.
+    fn check_tracked(&mut self) {
+        if self.asm.lost.check {
+            return;
+        }
+        for (track, place) in self.asm.config.tracks.iter().zip(&self.asm.track_at) {
+            let (Tracked::Check(name), config) = (track.what, &*self.asm.config) else { continue };
+            if config.checks.iter().any(|c| c.name == name) {
+                continue;
+            }
+            // Said here, in this language's words.
+            self.asm.lost.check = true;
+            let near = suggest(config.str(name), &mut config.checks.iter().map(|c| config.str(c.name)));
+            self.asm.diag.error(place.at, &mut |t| {
+                uwrite!(t, "'{}' is tracked, but no vrrp_script, vrrp_track_process ", Excerpt(config.str(name)))?;
+                t.write_str("or track_file is called so")?;
+                match near {
+                    Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
+                    None => Ok(()),
+                }
+            });
         }
     }
 

@@ -10,11 +10,9 @@ use crate::config::diagnostics::{Excerpt, Pos, suggest};
 use crate::config::draft::{Draft, Marks, Slot};
 use crate::config::model::{CheckKind, ChecksumForm, Family, Garp, Preempt, Start, Tracked};
 use crate::text::Duration;
-use crate::vrrp::packet::PRIORITY_OWNER;
+use crate::vrrp::packet::{self, PRIORITY_OWNER};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
-/// Addresses that keepalived puts into an advert.
-const MAX_ADVERTISED: usize = 20;
 /// Check scripts that run at once: keepalived sets no limit.
 const MAX_CHILDREN: usize = 32;
 
@@ -223,6 +221,7 @@ impl Reader<'_> {
     /// Moves what an advert does not hold to those that are only on the interface.
     fn settle_addresses(&mut self, draft: &Draft, family: Family) {
         let range = draft.values.addresses.indices();
+        let most = if family == Family::V4 { packet::MAX_V4 } else { packet::MAX_V6 };
         let mut advertised = 0;
         for i in range {
             let at = self.asm.address_at.get(i).copied().unwrap_or(draft.at);
@@ -237,11 +236,11 @@ impl Reader<'_> {
                 continue;
             }
             advertised += 1;
-            if advertised > MAX_ADVERTISED {
+            if advertised > most {
                 a.excluded = true;
-                if advertised == MAX_ADVERTISED + 1 {
+                if advertised == most + 1 {
                     self.asm.diag.warning(at, &mut |t| {
-                        uwrite!(t, "an advert carries {} addresses, as with keepalived: ", MAX_ADVERTISED)?;
+                        uwrite!(t, "an advert carries {} addresses, as with keepalived: ", most)?;
                         t.write_str("this one and those behind it are only on the interface")
                     });
                 }

@@ -144,13 +144,17 @@ fn global_defs_behind_the_instances() {
     }
 }
 
+/// What an advert does not hold is only on the interface.
 #[test]
-fn more_than_twenty_addresses() {
-    let text = (2..=24).fold(String::from("virtual_ipaddress {\n"), |s, i| s + &format!("192.0.2.{i}\n")) + "}";
-    let import = import(instance(&text));
-    assert_eq!(import.config.matches("address").count(), 24);
-    assert_eq!(import.config.matches(" excluded").count(), 4);
-    assert!(import.config.contains("192.0.2.20/32\n  address 192.0.2.21/32 excluded\n"), "{}", import.config);
+fn more_addresses_than_an_advert_holds() {
+    let entries: String = (1..=93).map(|i| format!("fe80::{i:x}/64\n")).collect();
+    let text =
+        format!("vrrp_instance a {{\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {{\n{entries}}}\n}}\n");
+    let import = import(text);
+    assert_eq!(import.config.matches("address").count(), 93);
+    assert_eq!(import.config.matches(" excluded").count(), 3);
+    assert!(import.config.contains("fe80::5a/64\n  address fe80::5b/64 excluded\n"), "{}", import.config);
+    assert!(import.said.starts_with("f:95:1: warning: an advert carries 90 addresses"), "{}", import.said);
 }
 
 /// The weight of a check counts where it is tracked without one.

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use picovrrp::config::diagnostics::Diagnostics;
-use picovrrp::config::keepalived::source::DiskFile;
-use picovrrp::config::keepalived::{self, Disk, Options};
+use picovrrp::config::keepalived::{self, Disk, DiskFile, Options};
 use picovrrp::config::line;
 use picovrrp::config::model::Config;
 

@@ -6,7 +6,7 @@ use ufmt::{uWrite, uwrite};
 use super::check::CheckBlock;
 use super::finish::{Globals, Pending};
 use super::keyword::{self, Act, Keyword, Place};
-use super::source::Line;
+use super::text::Line;
 use super::words::{self, Kind, MAX_WORDS, Word, Words};
 use crate::config::assemble::{Assembler, Reported};
 use crate::config::commands::Commands;
@@ -40,6 +40,8 @@ pub(super) struct Reader<'a> {
     pub(super) asm: Assembler<'a>,
     strict: bool,
     blocks: Vec<Block, MAX_DEPTH>,
+    /// Blocks within the deepest one that is kept: what is in them goes to it.
+    excess: u32,
     /// What the next `{` opens.
     announced: Option<Block>,
     pub(super) globals: Globals,
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
             asm: Assembler::new(config, diag, commands),
             strict,
             blocks: Vec::new(),
+            excess: 0,
             announced: None,
             globals: Globals::default(),
             instance: Pending::default(),
@@ -112,11 +115,9 @@ impl<'a> Reader<'a> {
         match place {
             Place::Skip => return self.announce(Place::Skip, w.at),
             Place::List(list) => {
-                // What is wrong has been reported.
-                let _ = (list.entry)(self, w).and_then(|()| {
+                if (list.entry)(self, w).is_ok() {
                     self.nothing_behind(w, list.name);
-                    Ok(())
-                });
+                }
                 return;
             }
             _ => {}
@@ -170,17 +171,22 @@ impl<'a> Reader<'a> {
                 Block { place: Place::Skip, at }
             }
         };
-        if let Err(block) = self.blocks.push(block) {
-            self.asm
-                .diag
-                .error(at, &mut |t| uwrite!(t, "blocks are nested more than {} deep: expected '}}'", MAX_DEPTH));
-            // What is in it goes to the block around it, which is one to be skipped at this depth.
-            let _ = block;
+        if self.blocks.push(block).is_err() {
+            self.excess += 1;
+            if self.excess == 1 {
+                self.asm
+                    .diag
+                    .error(at, &mut |t| uwrite!(t, "blocks are nested more than {} deep: expected '}}'", MAX_DEPTH));
+            }
         }
     }
 
     fn close(&mut self, at: Pos) {
         self.without_block();
+        if self.excess > 0 {
+            self.excess -= 1;
+            return;
+        }
         match self.blocks.pop() {
             Some(block) => self.end_block(block),
             None => self.asm.diag.error(at, &mut |t| t.write_str("'}' without '{': no block is open")),

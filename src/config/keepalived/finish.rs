@@ -82,7 +82,8 @@ pub(super) struct Pending {
 impl Reader<'_> {
     /// Everything has been read; the last line is at `end`.
     pub(super) fn finish(&mut self, end: Pos) {
-        for pending in core::mem::take(&mut self.instances) {
+        for i in 0..self.instances.len() {
+            let pending = self.instances[i];
             self.finish_instance(pending);
         }
         self.check_tracked();

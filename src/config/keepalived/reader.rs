@@ -11,7 +11,7 @@ use super::words::{self, Kind, MAX_WORDS, Word, Words};
 use crate::config::assemble::{Assembler, Reported};
 use crate::config::commands::Commands;
 use crate::config::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
-use crate::config::model::{Config, MAX_CHECKS, StrId};
+use crate::config::model::{Config, MAX_CHECKS, MAX_INSTANCES, StrId};
 use crate::text::{Text, Written};
 
 pub(super) type Done = Result<(), Reported>;
@@ -48,7 +48,9 @@ pub(super) struct Reader<'a> {
     /// The instance that is open.
     pub(super) instance: Pending,
     /// Those read so far: what `global_defs` says behind them counts for them too.
-    pub(super) instances: std::vec::Vec<Pending>,
+    pub(super) instances: Vec<Pending, MAX_INSTANCES>,
+    /// There were more, which was reported.
+    pub(super) too_many: bool,
     /// The check that is open.
     pub(super) check: CheckBlock,
     pub(super) weights: Vec<DefaultWeight, MAX_CHECKS>,
@@ -69,7 +71,8 @@ impl<'a> Reader<'a> {
             announced: None,
             globals: Globals::default(),
             instance: Pending::default(),
-            instances: std::vec::Vec::new(),
+            instances: Vec::new(),
+            too_many: false,
             check: CheckBlock::default(),
             weights: Vec::new(),
         }

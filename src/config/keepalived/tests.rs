@@ -144,6 +144,31 @@ fn global_defs_behind_the_instances() {
     }
 }
 
+#[test]
+fn more_instances_than_fit() {
+    let many: String = (0..=crate::config::model::MAX_INSTANCES)
+        .map(|i| {
+            instance("")
+                .replace(" a ", &format!(" a{i} "))
+                .replace("id 1", &format!("id {}", i + 1))
+                .replace("2.1", &format!("2.{}", i + 1))
+        })
+        .collect();
+    let said = import(many).said;
+    let line = crate::config::model::MAX_INSTANCES * 8 + 1;
+    assert!(said.starts_with(&format!("f:{line}:1: more than 32 instances (MAX_INSTANCES)")), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// The heap is not asked: what a configuration takes is known before it is read.
+#[test]
+fn bounded_memory() {
+    let reader = size_of::<Reader<'_>>();
+    assert!(reader < 48 * 1024, "{reader}");
+    let lines = size_of::<source::Lines<'_, Disk>>();
+    assert!(lines < 32 * 1024, "{lines}");
+}
+
 /// What an advert does not hold is only on the interface.
 #[test]
 fn more_addresses_than_an_advert_holds() {

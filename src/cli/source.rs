@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use picovrrp::config::commands::Commands;
 use picovrrp::config::diagnostics::Diagnostics;
-use picovrrp::config::keepalived::source::DiskFile;
 use picovrrp::config::model::Config;
 use picovrrp::config::{keepalived, line};
 
@@ -118,7 +117,7 @@ impl Source {
             Source::Line(file) => line::parse_with_commands(&mut Stdio(File::open(file)?), config, found, commands),
             Source::Keepalived { file, config_id, strict } => {
                 let options = keepalived::Options { strict: *strict, config_id };
-                let input = DiskFile(File::open(file)?);
+                let input = keepalived::DiskFile(File::open(file)?);
                 let path = file.to_string_lossy();
                 keepalived::parse(input, &path, &mut keepalived::Disk, &options, config, found, Some(commands))
             }

@@ -6,15 +6,13 @@ use ufmt::{uWrite, uwrite};
 
 use super::reader::Reader;
 use crate::config::assemble::infer_family;
-use crate::config::diagnostics::Pos;
+use crate::config::diagnostics::{Excerpt, Pos, suggest};
 use crate::config::draft::{Draft, Marks, Slot};
 use crate::config::model::{CheckKind, ChecksumForm, Family, Garp, Preempt, Start, Tracked};
 use crate::text::Duration;
-use crate::vrrp::packet::PRIORITY_OWNER;
+use crate::vrrp::packet::{self, PRIORITY_OWNER};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
-/// Addresses that keepalived puts into an advert.
-const MAX_ADVERTISED: usize = 20;
 /// Check scripts that run at once: keepalived sets no limit.
 const MAX_CHILDREN: usize = 32;
 
@@ -84,9 +82,11 @@ pub(super) struct Pending {
 impl Reader<'_> {
     /// Everything has been read; the last line is at `end`.
     pub(super) fn finish(&mut self, end: Pos) {
-        for pending in core::mem::take(&mut self.instances) {
+        for i in 0..self.instances.len() {
+            let pending = self.instances[i];
             self.finish_instance(pending);
         }
+        self.check_tracked();
         self.settle_weights();
         self.settle_scripts();
         if self.asm.config.instances.is_empty() && self.asm.diag.errors() == 0 {
@@ -222,6 +222,7 @@ impl Reader<'_> {
     /// Moves what an advert does not hold to those that are only on the interface.
     fn settle_addresses(&mut self, draft: &Draft, family: Family) {
         let range = draft.values.addresses.indices();
+        let most = if family == Family::V4 { packet::MAX_V4 } else { packet::MAX_V6 };
         let mut advertised = 0;
         for i in range {
             let at = self.asm.address_at.get(i).copied().unwrap_or(draft.at);
@@ -236,11 +237,11 @@ impl Reader<'_> {
                 continue;
             }
             advertised += 1;
-            if advertised > MAX_ADVERTISED {
+            if advertised > most {
                 a.excluded = true;
-                if advertised == MAX_ADVERTISED + 1 {
+                if advertised == most + 1 {
                     self.asm.diag.warning(at, &mut |t| {
-                        uwrite!(t, "an advert carries {} addresses, as with keepalived: ", MAX_ADVERTISED)?;
+                        uwrite!(t, "an advert carries {} addresses, as with keepalived: ", most)?;
                         t.write_str("this one and those behind it are only on the interface")
                     });
                 }
@@ -295,6 +296,30 @@ impl Reader<'_> {
         }
         if !marks.given(Slot::GarpRefreshRepeat) {
             garp.refresh_repeat = g.garp_refresh_repeat.unwrap_or(built_in.refresh_repeat);
+        }
+    }
+
+    /// What is tracked must be there: keepalived goes on without it.
+    fn check_tracked(&mut self) {
+        if self.asm.lost.check {
+            return;
+        }
+        for (track, place) in self.asm.config.tracks.iter().zip(&self.asm.track_at) {
+            let (Tracked::Check(name), config) = (track.what, &*self.asm.config) else { continue };
+            if config.checks.iter().any(|c| c.name == name) {
+                continue;
+            }
+            // Said here, in this language's words.
+            self.asm.lost.check = true;
+            let near = suggest(config.str(name), &mut config.checks.iter().map(|c| config.str(c.name)));
+            self.asm.diag.error(place.at, &mut |t| {
+                uwrite!(t, "'{}' is tracked, but no vrrp_script, vrrp_track_process ", Excerpt(config.str(name)))?;
+                t.write_str("or track_file is called so")?;
+                match near {
+                    Some(meant) => uwrite!(t, ", did you mean '{}'?", meant),
+                    None => Ok(()),
+                }
+            });
         }
     }
 

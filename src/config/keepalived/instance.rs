@@ -11,7 +11,7 @@ use super::words::Words;
 use crate::config::assemble::Reported;
 
 use crate::config::draft::Slot;
-use crate::config::model::{Family, MAX_NAME, Start};
+use crate::config::model::{Family, MAX_INSTANCES, MAX_NAME, Start};
 use crate::vrrp::timing::{Micros, Version};
 
 /// Bytes of a password that go on the wire (RFC 2338 §5.3.10).
@@ -38,7 +38,12 @@ impl Reader<'_> {
     pub(super) fn end_instance(&mut self) {
         if let Some(draft) = self.asm.set_aside() {
             self.instance.draft = draft;
-            self.instances.push(self.instance);
+            let at = draft.at;
+            if self.instances.push(self.instance).is_err() && !self.too_many {
+                self.too_many = true;
+                self.asm.lost.instance = true;
+                self.asm.limit(at, MAX_INSTANCES, "instances", "MAX_INSTANCES");
+            }
         }
     }
 }

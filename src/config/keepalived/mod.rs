@@ -1,7 +1,8 @@
 //! keepalived.conf: [`parse`] reads what an existing router has, and fills the same
 //! [`Config`] as the line language does; docs/keepalived.md says what is taken over.
 //!
-//! - [`source`]: lines: included files, comments, conditions, definitions.
+//! - `files`: where included files come from; `glob`: the patterns that name them.
+//! - `source`: lines: included files, conditions, definitions (`define`); `text`: one line.
 //! - `words`: a line's words: quotes, escapes, braces.
 //! - `reader`: blocks; `keyword` says what may stand in which, and what is only reported.
 //! - `global`, `instance`, `address`, `check`, `group`: what the keywords mean.
@@ -13,6 +14,7 @@
 mod address;
 mod check;
 mod define;
+mod files;
 mod finish;
 mod glob;
 mod global;
@@ -20,7 +22,8 @@ mod group;
 mod instance;
 mod keyword;
 mod reader;
-pub mod source;
+mod source;
+mod text;
 mod value;
 mod words;
 
@@ -29,8 +32,8 @@ mod tests;
 
 use embedded_io::ErrorType;
 
+pub use self::files::{Disk, DiskFile, Files};
 use self::reader::Reader;
-pub use self::source::{Disk, Files};
 use self::source::{Lines, Start};
 use super::commands::Commands;
 use super::diagnostics::Diagnostics;

@@ -6,12 +6,12 @@ use ufmt::{uWrite, uwrite};
 use super::check::CheckBlock;
 use super::finish::{Globals, Pending};
 use super::keyword::{self, Act, Keyword, Place};
-use super::source::Line;
+use super::text::Line;
 use super::words::{self, Kind, MAX_WORDS, Word, Words};
 use crate::config::assemble::{Assembler, Reported};
 use crate::config::commands::Commands;
 use crate::config::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
-use crate::config::model::{Config, MAX_CHECKS, StrId};
+use crate::config::model::{Config, MAX_CHECKS, MAX_INSTANCES, StrId};
 use crate::text::{Text, Written};
 
 pub(super) type Done = Result<(), Reported>;
@@ -40,13 +40,17 @@ pub(super) struct Reader<'a> {
     pub(super) asm: Assembler<'a>,
     strict: bool,
     blocks: Vec<Block, MAX_DEPTH>,
+    /// Blocks within the deepest one that is kept: what is in them goes to it.
+    excess: u32,
     /// What the next `{` opens.
     announced: Option<Block>,
     pub(super) globals: Globals,
     /// The instance that is open.
     pub(super) instance: Pending,
     /// Those read so far: what `global_defs` says behind them counts for them too.
-    pub(super) instances: std::vec::Vec<Pending>,
+    pub(super) instances: Vec<Pending, MAX_INSTANCES>,
+    /// There were more, which was reported.
+    pub(super) too_many: bool,
     /// The check that is open.
     pub(super) check: CheckBlock,
     pub(super) weights: Vec<DefaultWeight, MAX_CHECKS>,
@@ -63,10 +67,12 @@ impl<'a> Reader<'a> {
             asm: Assembler::new(config, diag, commands),
             strict,
             blocks: Vec::new(),
+            excess: 0,
             announced: None,
             globals: Globals::default(),
             instance: Pending::default(),
-            instances: std::vec::Vec::new(),
+            instances: Vec::new(),
+            too_many: false,
             check: CheckBlock::default(),
             weights: Vec::new(),
         }
@@ -112,11 +118,9 @@ impl<'a> Reader<'a> {
         match place {
             Place::Skip => return self.announce(Place::Skip, w.at),
             Place::List(list) => {
-                // What is wrong has been reported.
-                let _ = (list.entry)(self, w).and_then(|()| {
+                if (list.entry)(self, w).is_ok() {
                     self.nothing_behind(w, list.name);
-                    Ok(())
-                });
+                }
                 return;
             }
             _ => {}
@@ -170,17 +174,22 @@ impl<'a> Reader<'a> {
                 Block { place: Place::Skip, at }
             }
         };
-        if let Err(block) = self.blocks.push(block) {
-            self.asm
-                .diag
-                .error(at, &mut |t| uwrite!(t, "blocks are nested more than {} deep: expected '}}'", MAX_DEPTH));
-            // What is in it goes to the block around it, which is one to be skipped at this depth.
-            let _ = block;
+        if self.blocks.push(block).is_err() {
+            self.excess += 1;
+            if self.excess == 1 {
+                self.asm
+                    .diag
+                    .error(at, &mut |t| uwrite!(t, "blocks are nested more than {} deep: expected '}}'", MAX_DEPTH));
+            }
         }
     }
 
     fn close(&mut self, at: Pos) {
         self.without_block();
+        if self.excess > 0 {
+            self.excess -= 1;
+            return;
+        }
         match self.blocks.pop() {
             Some(block) => self.end_block(block),
             None => self.asm.diag.error(at, &mut |t| t.write_str("'}' without '{': no block is open")),

@@ -1,8 +1,6 @@
 //! Lines of keepalived.conf as its blocks see them: from the file and what it includes, without
 //! comments, for this host, with definitions put in.
 
-use std::fs;
-use std::io;
 use std::vec::Vec as List;
 
 use embedded_io::{ErrorType, Read};
@@ -10,13 +8,13 @@ use heapless::{String, Vec};
 use ufmt::{uWrite, uwrite};
 
 use super::define::{Definitions, Piece, name_len};
+use super::files::Files;
 use super::glob;
+use super::text::{Line, MAX_LINE};
 use super::words::blank;
 use crate::config::diagnostics::{Diagnostics, Excerpt, Pos};
 use crate::text::{Text, Written};
 
-/// The longest line, in bytes, without comment and end.
-pub(super) const MAX_LINE: usize = 1024;
 /// All files together: beyond it nobody meant a configuration.
 const MAX_BYTES: usize = 16 << 20;
 /// How deep includes, and definitions of several lines, may be nested.
@@ -27,170 +25,6 @@ const MAX_EXPANDED: u32 = 20_000;
 const MAX_REPLACED: u32 = 64;
 /// The longest path.
 const MAX_PATH: usize = 255;
-
-/// Where included files come from.
-pub trait Files {
-    /// A file that was opened.
-    type File: Read;
-
-    /// Opens a file, or says why not.
-    fn open(&mut self, path: &str) -> Result<Self::File, &'static str>;
-
-    /// The files whose paths match, sorted, at most `most` and one more; wildcards are in the last
-    /// component only.
-    fn matches(&mut self, pattern: &str, most: usize) -> List<std::string::String>;
-}
-
-/// The files of this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
-
-/// A file of this machine.
-pub struct DiskFile(pub fs::File);
-
-impl ErrorType for DiskFile {
-    type Error = io::Error;
-}
-
-impl Read for DiskFile {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, io::Error> {
-        loop {
-            match io::Read::read(&mut self.0, buf) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-}
-
-impl Files for Disk {
-    type File = DiskFile;
-
-    fn open(&mut self, path: &str) -> Result<DiskFile, &'static str> {
-        let why = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => "there is no such file",
-            io::ErrorKind::PermissionDenied => "permission denied",
-            _ => "it cannot be opened",
-        };
-        // To open a FIFO would wait for whoever writes to it.
-        if !fs::metadata(path).map_err(why)?.is_file() {
-            return Err("it is no regular file");
-        }
-        fs::File::open(path).map(DiskFile).map_err(why)
-    }
-
-    fn matches(&mut self, pattern: &str, most: usize) -> List<std::string::String> {
-        let (dir, name) = pattern.rsplit_once('/').map_or((".", pattern), |(dir, name)| (dir, name));
-        let dir = if dir.is_empty() { "/" } else { dir };
-        let mut found = List::new();
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if let Some(file) = entry.file_name().to_str().filter(|file| glob::matches(name, file)) {
-                found.push(std::format!("{}{file}", &pattern[..pattern.len() - name.len()]));
-            }
-            if found.len() > most {
-                break;
-            }
-        }
-        found.sort_unstable();
-        found
-    }
-}
-
-/// A line, and where each of its bytes came from.
-#[derive(Default)]
-pub(super) struct Line {
-    pub(super) text: Vec<u8, MAX_LINE>,
-    columns: Vec<u16, MAX_LINE>,
-    file: u8,
-    number: u32,
-    /// For a line of a definition: where the definition is used, which all its bytes came from.
-    used_at: Option<u16>,
-}
-
-impl Line {
-    /// The column of the byte at `i`, or of the last one.
-    pub(super) fn column(&self, i: usize) -> u16 {
-        self.columns.get(i).or(self.columns.last()).copied().unwrap_or(1)
-    }
-
-    /// The place at a column of this line.
-    pub(super) fn at(&self, column: u16) -> Pos {
-        Pos { file: self.file, line: self.number, column }
-    }
-
-    fn first(&self) -> Pos {
-        self.at(self.column(0))
-    }
-
-    fn str(&self) -> &str {
-        // `check` has seen to it that it is text.
-        core::str::from_utf8(&self.text).unwrap_or("")
-    }
-
-    fn clear(&mut self) {
-        self.text.clear();
-        self.columns.clear();
-    }
-
-    /// Takes the first `n` bytes away, and the blanks behind them.
-    fn drop_front(&mut self, n: usize) {
-        let n = n + self.text[n.min(self.text.len())..].iter().take_while(|b| blank(**b)).count();
-        let rest = self.text.len() - n;
-        self.text.copy_within(n.., 0);
-        self.columns.copy_within(n.., 0);
-        self.text.truncate(rest);
-        self.columns.truncate(rest);
-    }
-
-    fn trim(&mut self) {
-        while self.text.last().is_some_and(|b| blank(*b)) {
-            self.text.pop();
-            self.columns.pop();
-        }
-        self.drop_front(0);
-    }
-
-    /// Puts `value` where the bytes from `at` to `end` are; false if the line gets too long.
-    fn replace(&mut self, at: usize, end: usize, value: &[u8]) -> bool {
-        let (len, rest, column) = (self.text.len(), self.text.len() - end, self.column(at));
-        let new = at + value.len() + rest;
-        if new > MAX_LINE {
-            return false;
-        }
-        // There is room, as has just been seen.
-        let _ = self.text.resize_default(len.max(new));
-        let _ = self.columns.resize_default(len.max(new));
-        self.text.copy_within(end..len, at + value.len());
-        self.columns.copy_within(end..len, at + value.len());
-        self.text[at..at + value.len()].copy_from_slice(value);
-        self.columns[at..at + value.len()].fill(column);
-        self.text.truncate(new);
-        self.columns.truncate(new);
-        true
-    }
-
-    /// Takes the comment away, which may stand behind anything but not in quotes.
-    fn without_comment(&mut self) {
-        let (mut quote, mut escaped) = (None, false);
-        for (i, byte) in self.text.iter().enumerate() {
-            if escaped {
-                escaped = false;
-                continue;
-            }
-            match (byte, quote) {
-                (b'\\', _) => escaped = true,
-                (b'#' | b'!', None) => {
-                    self.text.truncate(i);
-                    self.columns.truncate(i);
-                    return;
-                }
-                (b'"' | b'\'', None) => quote = Some(*byte),
-                (b, Some(q)) if *b == q => quote = None,
-                _ => {}
-            }
-        }
-    }
-}
 
 /// A file that is being read.
 struct Level<R> {
@@ -420,7 +254,7 @@ impl<'a, F: Files> Lines<'a, F> {
     /// Whether the line includes a file; then reading goes on there.
     fn includes(&mut self, diag: &mut Diagnostics) -> bool {
         let text = self.line.str();
-        let end = text.find(|c: char| c == ' ' || c == '\t').unwrap_or(text.len());
+        let end = text.find([' ', '\t']).unwrap_or(text.len());
         let must = match &text[..end] {
             "include" | "includer" => |_| false,
             "includem" | "includeb" => |wild: bool| !wild,

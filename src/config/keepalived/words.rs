@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::source::{Line, MAX_LINE};
+use super::text::{Line, MAX_LINE};
 use crate::config::assemble::Reported;
 use crate::config::diagnostics::{Diagnostics, Pos};
 use ufmt::{uWrite, uwrite};

@@ -1,7 +1,7 @@
 //! picovrrp: VRRP for small routers. This is the map of the crate.
 //!
 //! - [`vrrp`]: the protocol, sans-IO: packets, timing, election, counters. Depends on nothing else here.
-//! - [`config`]: what the router is told: the model with its limits, and the line language.
+//! - [`config`]: what the router is told: the model with its limits, and the languages that fill it.
 //! - [`check`]: probes of the network and of this machine that need no fork.
 //! - [`router`]: the instance table: `handle(event, now)` yields actions, `next_deadline()` says when to come back.
 //! - [`daemon`]: the loop: it carries what the system tells to the router, and its actions to the system.

@@ -1,9 +1,8 @@
 //! `picovrrp check`: reads a configuration and says what is wrong with it, what it means, or how it
 //! is written canonically. `run` reads through it too.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use argh::FromArgs;
 use picovrrp::config::commands::Commands;
@@ -12,15 +11,27 @@ use picovrrp::config::model::Config;
 use picovrrp::config::{explain, line};
 
 use super::scripts::Scripts;
-use super::{CONFIG, Exit, Stdio, complain, scripts};
+use super::{Exit, Source, Stdio, complain, scripts, source};
 
 /// Check a configuration.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check")]
 pub(super) struct Check {
     /// the configuration (default /etc/picovrrp.conf)
-    #[argh(option, short = 'f', default = "PathBuf::from(CONFIG)")]
-    file: PathBuf,
+    #[argh(option, short = 'f')]
+    file: Option<PathBuf>,
+    /// a keepalived.conf instead
+    #[argh(option)]
+    keepalived: Option<PathBuf>,
+    /// with --keepalived: read lines that begin with '@NAME' for this name rather than for this host
+    #[argh(option)]
+    config_id: Option<String>,
+    /// the file of OpenWrt's keepalived package instead (/etc/config/keepalived)
+    #[argh(option)]
+    uci: Option<PathBuf>,
+    /// with --uci: where the logical networks are (default /etc/config/network, if it is there)
+    #[argh(option)]
+    network: Option<PathBuf>,
     /// print it in canonical form
     #[argh(switch)]
     print: bool,
@@ -36,20 +47,20 @@ pub(super) struct Check {
     offline: bool,
 }
 
-/// Reads a file in the line language. With `scripts` the commands in it must be such that they can
-/// be run here.
-pub(super) fn read(file: &Path, scripts: Scripts, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
+/// Reads a configuration. `scripts` says what is to be done about commands that cannot be run here.
+pub(super) fn read(source: &Source, scripts: Scripts, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
     let mut commands = Box::new(Commands::new());
-    line::parse_with_commands(&mut Stdio(File::open(file)?), config, found, &mut commands)?;
+    source.read(config, found, &mut commands)?;
     scripts::verify(config, &commands, scripts, found);
     Ok(())
 }
 
 /// Reads a file and reports what is wrong with it on stderr; `None` if it cannot be used.
-pub(super) fn load(file: &Path, scripts: Scripts) -> Result<Box<Config>, Exit> {
+pub(super) fn load(source: &Source, scripts: Scripts) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::default());
     let mut found = Box::new(Diagnostics::new());
-    if let Err(e) = read(file, scripts, &mut config, &mut found) {
+    let file = source.file();
+    if let Err(e) = read(source, scripts, &mut config, &mut found) {
         complain(&format!("{}: {e}", file.display()));
         return Err(Exit::Config);
     }
@@ -67,7 +78,12 @@ pub(super) fn run(check: &Check) -> Exit {
         complain("--against wants a priority from 1 to 255");
         return Exit::Usage;
     }
-    let config = match load(&check.file, if check.offline { Scripts::Leave } else { Scripts::Refuse }) {
+    let source =
+        match Source::from_options(&check.file, &check.keepalived, &check.config_id, &check.uci, &check.network) {
+            Ok(source) => source,
+            Err(why) => return source::refused(why),
+        };
+    let config = match load(&source, if check.offline { Scripts::Leave } else { Scripts::Refuse }) {
         Ok(config) => config,
         Err(exit) => return exit,
     };

@@ -3,21 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
+use picovrrp::config::model::Config;
 use picovrrp::daemon::{Daemon, Setup};
 use picovrrp::sys::files::RunDir;
 use picovrrp::sys::syslog::{self, Target};
 use picovrrp::sys::{clock, privilege};
 
 use super::scripts::Scripts;
-use super::{CONFIG, Exit, check, complain};
+use super::{Exit, Source, check, complain, source};
 
 /// Run the daemon in the foreground.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run")]
 pub(super) struct Run {
     /// the configuration (default /etc/picovrrp.conf)
-    #[argh(option, short = 'f', default = "PathBuf::from(CONFIG)")]
-    file: PathBuf,
+    #[argh(option, short = 'f')]
+    file: Option<PathBuf>,
+    /// a keepalived.conf instead
+    #[argh(option)]
+    keepalived: Option<PathBuf>,
+    /// with --keepalived: read lines that begin with '@NAME' for this name rather than for this host
+    #[argh(option)]
+    config_id: Option<String>,
+    /// the file of OpenWrt's keepalived package instead (/etc/config/keepalived)
+    #[argh(option)]
+    uci: Option<PathBuf>,
+    /// with --uci: where the logical networks are (default /etc/config/network, if it is there)
+    #[argh(option)]
+    network: Option<PathBuf>,
     /// log to stderr rather than to syslog
     #[argh(switch)]
     log_stderr: bool,
@@ -36,11 +49,15 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
         complain("--realtime wants a priority from 1 to 99");
         return Exit::Usage;
     }
-    let config = match check::load(&run.file, Scripts::Warn) {
+    let source = match Source::from_options(&run.file, &run.keepalived, &run.config_id, &run.uci, &run.network) {
+        Ok(source) => source,
+        Err(why) => return source::refused(why),
+    };
+    let config = match check::load(&source, Scripts::Warn) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match start(dir, run, config) {
+    match start(dir, run, source, config) {
         Ok(()) => Exit::Ok,
         Err(why) => {
             complain(&why);
@@ -49,7 +66,7 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
     }
 }
 
-fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) -> Result<(), String> {
+fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>) -> Result<(), String> {
     privilege::require().map_err(|missing| missing.to_string())?;
     let run_dir = RunDir::open(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let lock = run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -66,13 +83,13 @@ fn start(dir: &Path, run: &Run, config: Box<picovrrp::config::model::Config>) ->
     let keep = privilege::Keep { realtime: run.realtime.is_some(), lock_memory: run.lock_memory };
     privilege::drop_unneeded(keep).map_err(|e| format!("cannot drop privileges: {e}"))?;
     // A reload after a change of directory would read another file.
-    let file = std::path::absolute(&run.file).unwrap_or_else(|_| run.file.clone());
-    let again = file.clone();
+    let source = source.absolute();
+    let file = source.file().to_owned();
     log::info!("picovrrp {} starting, {} instances", env!("CARGO_PKG_VERSION"), config.instances.len());
     let mut daemon = Daemon::new(Setup {
         config,
         file,
-        reader: Box::new(move |config, found| check::read(&again, Scripts::Refuse, config, found)),
+        reader: Box::new(move |config, found| check::read(&source, Scripts::Refuse, config, found)),
         run_dir,
         lock,
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),

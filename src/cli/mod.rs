@@ -3,7 +3,10 @@
 mod check;
 mod client;
 mod daemon;
+mod import;
+mod import_uci;
 mod scripts;
+mod source;
 mod stdio;
 
 use std::path::PathBuf;
@@ -11,6 +14,7 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
+use source::Source;
 use stdio::Stdio;
 
 /// Where everything of a running daemon lies unless told otherwise.
@@ -63,6 +67,7 @@ struct Arguments {
 enum Command {
     Run(daemon::Run),
     Check(check::Check),
+    Import(import::Import),
     Status(client::Status),
     Reload(client::Reload),
     Stop(client::Stop),
@@ -95,6 +100,7 @@ pub(crate) fn run(words: &[&str]) -> Exit {
         }
         Some(Command::Run(c)) => daemon::run(dir, &c),
         Some(Command::Check(c)) => check::run(&c),
+        Some(Command::Import(c)) => import::run(&c),
         Some(Command::Status(c)) => client::status(dir, &c),
         Some(Command::Reload(_)) => client::reload(dir),
         Some(Command::Stop(_)) => client::stop(dir),

@@ -132,6 +132,48 @@ impl<'a> Assembler<'a> {
         }
     }
 
+    /// Ends what is open and begins an instance that will be set aside: nothing is looked at yet.
+    pub(super) fn begin_aside(&mut self, at: Pos, name: &str) {
+        self.end_open();
+        self.fresh_draft(at, Open::Instance);
+        match self.intern(at, name) {
+            Ok(id) => self.draft.values.name = id,
+            Err(_) => self.broken = true,
+        }
+    }
+
+    /// Takes the open instance away unfinished, for a language whose defaults may stand behind it.
+    pub(super) fn set_aside(&mut self) -> Option<Draft> {
+        let whole = self.open == Open::Instance && !self.broken;
+        self.close_ranges();
+        if !whole {
+            self.drop_open();
+        }
+        self.open = Open::Nothing;
+        whole.then_some(self.draft)
+    }
+
+    /// Finishes an instance that was set aside: checks it and lets it join the configuration.
+    pub(super) fn finish(&mut self, draft: Draft) {
+        self.open = Open::Nothing;
+        self.draft = draft;
+        let (name, at) = (draft.values.name, draft.at);
+        let twin = self.config.instances.iter().position(|i| i.name == name);
+        if let Some(before) = twin.and_then(|i| self.instance_at.get(i).copied()) {
+            let name = self.config.strings.get(name);
+            self.diag.error(at, &mut |t| {
+                uwrite!(t, "instance '{}' is there already, at line {}: names must differ", name, before.line)
+            });
+        }
+        self.settle();
+        if self.config.instances.push(self.draft.values).is_ok() {
+            let _ = self.instance_at.push(at);
+        } else if !self.exceeded.instances {
+            self.exceeded.instances = true;
+            self.limit(at, MAX_INSTANCES, "instances", "MAX_INSTANCES");
+        }
+    }
+
     /// Ends what is open and begins an instance that cannot be kept.
     pub(super) fn begin_broken(&mut self) {
         self.end_open();
@@ -184,11 +226,8 @@ impl<'a> Assembler<'a> {
         self.draft.members.start = self.config.members.len() as u16;
     }
 
-    /// Ends the open instance or group: checks it and lets it join the configuration.
-    fn end_open(&mut self) {
-        if self.open == Open::Nothing {
-            return;
-        }
+    /// What came in since the draft began is its own.
+    fn close_ranges(&mut self) {
         let until = |range: &mut Range, len: usize| range.len = len as u16 - range.start;
         let values = &mut self.draft.values;
         until(&mut values.addresses, self.config.addresses.len());
@@ -196,6 +235,14 @@ impl<'a> Assembler<'a> {
         until(&mut values.peers, self.config.peers.len());
         until(&mut values.tracks, self.config.tracks.len());
         until(&mut self.draft.members, self.config.members.len());
+    }
+
+    /// Ends the open instance or group: checks it and lets it join the configuration.
+    pub(super) fn end_open(&mut self) {
+        if self.open == Open::Nothing {
+            return;
+        }
+        self.close_ranges();
         match self.open {
             _ if self.broken => self.drop_open(),
             Open::Nothing => {}

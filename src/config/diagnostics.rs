@@ -10,16 +10,33 @@ use crate::text::{self, Stopped, Text, Written};
 /// How many errors and warnings are kept; the rest are counted.
 pub const MAX_DIAGNOSTICS: usize = 64;
 /// Bytes of all messages together.
-const MAX_TEXT: usize = 8192;
+const MAX_TEXT: usize = 7168;
+
+/// Files that one configuration may come from: itself and what it includes.
+pub const MAX_FILES: usize = 32;
+/// Bytes of the names of included files.
+const MAX_FILE_NAMES: usize = 2048;
 
 /// A place in a file: line and column from 1; columns count characters, a tab is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pos {
+    /// Which file: 0 is the configuration itself, the others are what it includes
+    /// ([`Diagnostics::add_file`]).
+    pub file: u8,
     /// Line; 0 for "nowhere".
     pub line: u32,
     /// Column.
     pub column: u16,
 }
+
+impl Pos {
+    /// A place in the configuration itself.
+    pub const fn new(line: u32, column: u16) -> Pos {
+        Pos { file: 0, line, column }
+    }
+}
+
+static_assertions::const_assert!(core::mem::size_of::<Pos>() == 8);
 
 /// Whether the configuration can be used in spite of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +65,9 @@ pub struct Diagnostics {
     text: String<MAX_TEXT>,
     errors: u32,
     warnings: u32,
+    /// Names of the included files, one behind the other, and where each ends.
+    files: String<MAX_FILE_NAMES>,
+    file_ends: Vec<u16, { MAX_FILES - 1 }>,
 }
 
 impl Diagnostics {
@@ -72,6 +92,24 @@ impl Diagnostics {
     pub fn warning(&mut self, at: Pos, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
         self.warnings += 1;
         self.add(at, Severity::Warning, message);
+    }
+
+    /// Makes `name` a file that places may be in; `None` if there are too many.
+    pub fn add_file(&mut self, name: &str) -> Option<u8> {
+        if self.file_ends.is_full() {
+            return None;
+        }
+        self.files.push_str(name).ok()?;
+        self.file_ends.push(self.files.len() as u16).ok()?;
+        Some(self.file_ends.len() as u8)
+    }
+
+    /// The name of file number `file`, which is an included one.
+    fn file(&self, file: u8) -> Option<&str> {
+        let end = |n: usize| self.file_ends.get(n).map(|end| *end as usize);
+        let n = (file as usize).checked_sub(1)?;
+        let start = n.checked_sub(1).and_then(end).unwrap_or(0);
+        self.files.get(start..end(n)?)
     }
 
     fn add(&mut self, at: Pos, severity: Severity, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
@@ -128,6 +166,7 @@ impl Diagnostics {
     fn write(&self, file: &str, t: &mut Text<'_>) -> Written {
         for d in &self.entries {
             let warning = if d.severity == Severity::Warning { "warning: " } else { "" };
+            let file = self.file(d.at.file).unwrap_or(file);
             uwrite!(t, "{}:{}:{}: {}{}\n", file, d.at.line, d.at.column, warning, self.message(d))?;
         }
         let more = self.errors as usize + self.warnings as usize - self.entries.len();
@@ -236,9 +275,9 @@ mod tests {
     fn bounded() {
         let mut d = Diagnostics::new();
         for line in 1..=70 {
-            d.warning(Pos { line, column: 1 }, &mut |t| t.write_str("odd"));
+            d.warning(Pos::new(line, 1), &mut |t| t.write_str("odd"));
         }
-        d.error(Pos { line: 99, column: 7 }, &mut |t| t.write_str("wrong"));
+        d.error(Pos::new(99, 7), &mut |t| t.write_str("wrong"));
         let mut out = std::vec::Vec::new();
         d.print("f", &mut out).unwrap();
         let out = std::string::String::from_utf8(out).unwrap();
@@ -248,13 +287,29 @@ mod tests {
         assert_eq!((d.errors(), d.warnings()), (1, 70));
     }
 
+    /// Included files have names of their own and stand behind the file that includes them.
+    #[test]
+    fn files() {
+        let mut d = Diagnostics::new();
+        let (a, b) = (d.add_file("dir/a").unwrap(), d.add_file("b").unwrap());
+        for (file, line) in [(b, 3), (0, 9), (a, 7)] {
+            d.error(Pos { file, line, column: 1 }, &mut |t| t.write_str("wrong"));
+        }
+        d.sort();
+        let mut out = std::vec::Vec::new();
+        d.print("main", &mut out).unwrap();
+        assert_eq!(std::str::from_utf8(&out).unwrap(), "main:9:1: wrong\ndir/a:7:1: wrong\nb:3:1: wrong\n");
+        let room = (0..MAX_FILES).take_while(|_| d.add_file("x").is_some()).count();
+        assert_eq!(room, MAX_FILES - 3);
+    }
+
     /// Messages that do not fit the room for text are counted too.
     #[test]
     fn bounded_text() {
         let mut d = Diagnostics::new();
         let long = "x".repeat(1000);
         for line in 1..=20 {
-            d.error(Pos { line, column: 1 }, &mut |t| t.write_str(&long));
+            d.error(Pos::new(line, 1), &mut |t| t.write_str(&long));
         }
         assert_eq!((d.entries().len(), d.errors()), (8, 20));
     }

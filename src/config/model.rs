@@ -112,7 +112,10 @@ impl Strings {
     }
 
     fn find(&self, s: &str) -> Option<usize> {
-        self.bytes.windows(s.len()).position(|w| w == s.as_bytes())
+        let wanted = s.as_bytes();
+        // Few places have both ends right: a look at those is quicker than a comparison.
+        let ends = (wanted.first(), wanted.last());
+        self.bytes.windows(s.len()).position(|w| (w.first(), w.last()) == ends && w == wanted)
     }
 
     /// The string that `id` names; empty for an id of another pool that does not fit this one.

@@ -7,6 +7,7 @@ mod support;
 
 mod frr;
 mod groups;
+mod import;
 mod keepalived;
 mod packets;
 mod unicast;

@@ -40,12 +40,21 @@ impl Picovrrp {
         Self::start_binary(BINARY.into(), node, config)
     }
 
+    /// Starts it with the file of a keepalived.
+    pub(crate) fn start_keepalived(node: &Node, config: &str) -> Self {
+        Self::start_as(BINARY.into(), node, "--keepalived", config)
+    }
+
     /// Starts another build of it.
     pub(crate) fn start_binary(binary: PathBuf, node: &Node, config: &str) -> Self {
+        Self::start_as(binary, node, "-f", config)
+    }
+
+    fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str) -> Self {
         let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
         fs::write(&file, config).expect("the lab's directory can be written to");
         let mut command = node.ns().command(&binary.to_string_lossy());
-        command.arg("--run-dir").arg(&run_dir).args(["run", "-f"]).arg(&file).arg("--log-stderr");
+        command.arg("--run-dir").arg(&run_dir).args(["run", option]).arg(&file).arg("--log-stderr");
         let name = format!("picovrrp on {}", node.name());
         let process = Process::start(&name, command, node.dir().join("picovrrp.log"), node.ns());
         Picovrrp { process, binary, run_dir, config: file }

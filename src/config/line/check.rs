@@ -94,7 +94,8 @@ pub(super) fn check(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
-fn read(r: &mut Reader<'_>, w: &mut Words<'_>, draft: &mut CheckDraft) -> Done {
+/// Reads a kind, what it looks at, and options.
+pub(super) fn read(r: &mut Reader<'_>, w: &mut Words<'_>, draft: &mut CheckDraft) -> Done {
     let words: [&str; KINDS.len()] = core::array::from_fn(|i| KINDS[i].word);
     let kind = &KINDS[r.choice(w, "check", &words)?];
     draft.mark(Part::Target, w.pos());

@@ -124,8 +124,8 @@ pub(super) fn skip_value(w: &mut Words<'_>, place: u8) {
 }
 
 /// Reads lines into a configuration.
-pub(super) struct Reader<'a> {
-    pub(super) asm: Assembler<'a>,
+pub(in crate::config) struct Reader<'a> {
+    pub(in crate::config) asm: Assembler<'a>,
     pub(super) in_defaults: bool,
     globals: Marks,
     /// Options that the property just read would have taken: candidates for a suggestion.
@@ -133,7 +133,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
+    pub(in crate::config) fn new(
         config: &'a mut Config,
         diag: &'a mut Diagnostics,
         commands: Option<&'a mut Commands>,

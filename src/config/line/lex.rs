@@ -129,11 +129,18 @@ pub(super) struct Words<'l> {
     next: usize,
     number: u32,
     end_column: u16,
+    /// Where all of them stand, whatever their columns.
+    fixed: Option<Pos>,
 }
 
 impl<'l> Words<'l> {
     pub(super) fn new(line: &'l [u8], words: &'l [Word], number: u32, end_column: u16) -> Words<'l> {
-        Words { line, words, next: 0, number, end_column }
+        Words { line, words, next: 0, number, end_column, fixed: None }
+    }
+
+    /// Words of another language's value, which stands at `at`.
+    pub(super) fn all_at(line: &'l [u8], words: &'l [Word], at: Pos) -> Words<'l> {
+        Words { fixed: Some(at), ..Words::new(line, words, at.line, at.column) }
     }
 
     /// The next word.
@@ -160,7 +167,10 @@ impl<'l> Words<'l> {
 
     /// Where the next word begins, or the line ends.
     pub(super) fn pos(&self) -> Pos {
+        if let Some(at) = self.fixed {
+            return at;
+        }
         let column = self.words.get(self.next).map_or(self.end_column, |w| w.column);
-        Pos { line: self.number, column }
+        Pos::new(self.number, column)
     }
 }

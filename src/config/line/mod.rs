@@ -14,7 +14,7 @@ mod property;
 mod route;
 mod statement;
 mod track;
-mod value;
+pub(super) mod value;
 
 #[cfg(test)]
 mod tests;
@@ -23,11 +23,13 @@ use embedded_io::Read;
 use heapless::Vec;
 use ufmt::{uWrite, uwrite};
 
-use self::keyword::Reader;
+pub(super) use self::keyword::Reader;
 use self::lex::{MAX_WORDS, Word, Words};
 pub use self::print::print;
+use super::assemble::Reported;
 use super::commands::Commands;
 use super::diagnostics::{Diagnostics, Pos};
+use super::draft::CheckDraft;
 use super::model::Config;
 use crate::text::{Text, Written};
 
@@ -62,6 +64,26 @@ fn read<R: Read>(input: &mut R, mut lines: Lines<'_>) -> Result<(), R::Error> {
     }
     lines.end();
     Ok(())
+}
+
+/// Reads what stands behind the name in a `check` statement out of `text`, all of which is at `at` in
+/// some other file.
+pub(super) fn read_check(
+    reader: &mut Reader<'_>,
+    text: &mut [u8],
+    at: Pos,
+    draft: &mut CheckDraft,
+) -> Result<(), Reported> {
+    let mut words: Vec<Word, MAX_WORDS> = Vec::new();
+    let mut split = Ok(());
+    if text.len() <= MAX_LINE {
+        split = lex::split(text, &mut words);
+    }
+    if let Err(bad) = split {
+        reader.asm.diag.error(at, &mut |t| bad.kind.describe(t));
+        return Err(Reported);
+    }
+    check::read(reader, &mut Words::all_at(text, &words, at), draft)
 }
 
 /// Cuts the input into lines and lines into words.
@@ -102,7 +124,7 @@ impl<'a> Lines<'a> {
     }
 
     fn refuse(&mut self, column: u16, message: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-        self.reader.asm.diag.error(Pos { line: self.number, column }, message);
+        self.reader.asm.diag.error(Pos::new(self.number, column), message);
     }
 
     fn end_line(&mut self) {
@@ -156,6 +178,6 @@ impl<'a> Lines<'a> {
                 t.write_str("the file is empty: expected at least one 'instance NAME on INTERFACE vrid N'")
             });
         }
-        self.reader.asm.end(Pos { line: self.number, column: 1 });
+        self.reader.asm.end(Pos::new(self.number, 1));
     }
 }

@@ -41,7 +41,7 @@ impl uDisplay for Expected<'_> {
 }
 
 /// A whole number, digits only.
-pub(super) fn digits(s: &str) -> Option<u64> {
+pub(in crate::config) fn digits(s: &str) -> Option<u64> {
     if s.is_empty() || !s.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -50,7 +50,7 @@ pub(super) fn digits(s: &str) -> Option<u64> {
 
 /// A duration: digits, perhaps decimals, and `ms`, `cs`, `s` or `m`; seconds if bare. `None` if it is
 /// none, or not a whole number of microseconds, or too long to count.
-pub(super) fn duration(s: &str) -> Option<Micros> {
+pub(in crate::config) fn duration(s: &str) -> Option<Micros> {
     let unit_at = s.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(s.len());
     let (number, unit) = s.split_at(unit_at);
     let unit = match unit {
@@ -278,7 +278,7 @@ impl Reader<'_> {
 }
 
 /// Whether a host can have `ip`: not 0.0.0.0, ::, a multicast or the broadcast address.
-fn is_host(ip: &IpAddr) -> bool {
+pub(in crate::config) fn is_host(ip: &IpAddr) -> bool {
     !ip.is_unspecified() && !ip.is_multicast() && !matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
 }
 

@@ -54,13 +54,24 @@ fn address(r: &mut Reader<'_>, w: &mut Words<'_>, excluded: bool) -> Done {
     r.asm.draft.address_seen = true;
     let at = w.at;
     let keyword = if excluded { "virtual_ipaddress_excluded" } else { "virtual_ipaddress" };
-    let (ip, prefix) = r.prefixed(w, keyword)?;
-    let prefix = prefix.unwrap_or(Family::of(ip).bits());
-    let mut a = Address { ip, prefix, dev: StrId::default(), scope: None, label: StrId::default(), excluded };
+    let mut a = plain(r, w, keyword, excluded)?;
     // The address counts even if an option of it is wrong: one error is enough.
     let done = options(r, w, &mut a);
     r.asm.add_address(at, a);
     done
+}
+
+/// An address and its options.
+pub(super) fn entry(r: &mut Reader<'_>, w: &mut Words<'_>, keyword: &str, excluded: bool) -> Result<Address, Reported> {
+    let mut a = plain(r, w, keyword, excluded)?;
+    options(r, w, &mut a)?;
+    Ok(a)
+}
+
+fn plain(r: &mut Reader<'_>, w: &mut Words<'_>, keyword: &str, excluded: bool) -> Result<Address, Reported> {
+    let (ip, prefix) = r.prefixed(w, keyword)?;
+    let prefix = prefix.unwrap_or(Family::of(ip).bits());
+    Ok(Address { ip, prefix, dev: StrId::default(), scope: None, label: StrId::default(), excluded })
 }
 
 fn options(r: &mut Reader<'_>, w: &mut Words<'_>, a: &mut Address) -> Done {
@@ -107,7 +118,7 @@ fn options(r: &mut Reader<'_>, w: &mut Words<'_>, a: &mut Address) -> Done {
     Ok(())
 }
 
-fn scope(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<Option<Scope>, Reported> {
+pub(super) fn scope(r: &mut Reader<'_>, w: &mut Words<'_>) -> Result<Option<Scope>, Reported> {
     let at = w.pos();
     let scope = match w.peek() {
         Some("global" | "0") => Some(Scope::Global),

@@ -86,6 +86,7 @@ impl Reader<'_> {
             let pending = self.instances[i];
             self.finish_instance(pending);
         }
+        self.finish_statics();
         self.check_tracked();
         self.settle_weights();
         self.settle_scripts();

@@ -2,7 +2,7 @@
 
 use super::reader::{Done, Reader};
 use super::words::Words;
-use super::{address, check, global, group, instance};
+use super::{address, check, global, group, instance, route};
 
 type Read = fn(&mut Reader<'_>, &mut Words<'_>) -> Done;
 
@@ -129,6 +129,9 @@ pub(super) fn names(place: Place) -> impl Iterator<Item = &'static str> {
 
 static ADDRESSES: List = List { name: "virtual_ipaddress", entry: address::advertised };
 static EXCLUDED: List = List { name: "virtual_ipaddress_excluded", entry: address::excluded };
+static VIRTUAL_ROUTES: List = List { name: "virtual_routes", entry: route::virtual_route };
+static STATIC_ADDRESSES: List = List { name: "static_ipaddress", entry: route::static_address };
+static STATIC_ROUTES: List = List { name: "static_routes", entry: route::static_route };
 static PEERS: List = List { name: "unicast_peer", entry: address::peer };
 static TRACK_INTERFACE: List = List { name: "track_interface", entry: check::track_interface };
 static TRACK_SCRIPT: List = List { name: "track_script", entry: check::track_check };
@@ -150,7 +153,7 @@ const VMAC: &str = "the interface's own MAC address is used; clients learn it fr
 const FILES: &str = "keepalived's own files are not written; those of this daemon lie in its run directory";
 const RELOAD: &str = "a reload is asked for with 'picovrrp reload', and a wrong configuration is refused";
 const NAMESPACE: &str = "start the daemon in the namespace with 'ip netns exec' or by the service manager";
-const ROUTES: &str = "these routes and rules are not set: nothing is routed by them";
+const ROUTES: &str = "these rules are not set: packets are routed without them";
 const STATIC: &str = "these are not set: the system's own network configuration can do so";
 const GARP_GAP: &str = "gratuitous ARP and NA packets of a burst are paced by this daemon's own rule";
 const LOWER_GARP: &str = "after a lower router's advert the burst is that of becoming master";
@@ -170,8 +173,8 @@ static KEYWORDS: [Keyword; 240] = [
     block("vrrp_process", TOP, check::begin_process, Place::Process),
     block("track_file", TOP, check::begin_file, Place::File),
     block("vrrp_track_file", TOP, check::begin_file, Place::File),
-    report("static_ipaddress", TOP, STATIC),
-    report("static_routes", TOP, STATIC),
+    list(TOP, &STATIC_ADDRESSES),
+    list(TOP, &STATIC_ROUTES),
     report("static_rules", TOP, STATIC),
     report("track_group", TOP, STATIC),
     report("interface_up_down_delays", TOP, LINKS),
@@ -344,6 +347,7 @@ static KEYWORDS: [Keyword; 240] = [
     read("auth_pass", AUTH, instance::auth_pass),
     list(INSTANCE, &ADDRESSES),
     list(INSTANCE, &EXCLUDED),
+    list(INSTANCE, &VIRTUAL_ROUTES),
     list(INSTANCE, &PEERS),
     same("accept", INSTANCE),
     same("check_unicast_src", INSTANCE),
@@ -357,7 +361,6 @@ static KEYWORDS: [Keyword; 240] = [
     report("vrf", INSTANCE, "adverts go by the interface alone"),
     report("dont_track_primary", INSTANCE, "while its own interface is down the instance is in Fault"),
     report("track_src_ip", INSTANCE, "a missing source address is no Fault: adverts wait until it is there"),
-    report("virtual_routes", INSTANCE, ROUTES),
     report("virtual_rules", INSTANCE, ROUTES),
     report(
         "promote_secondaries",

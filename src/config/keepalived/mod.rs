@@ -22,6 +22,7 @@ mod group;
 mod instance;
 mod keyword;
 mod reader;
+mod route;
 mod source;
 mod text;
 mod value;

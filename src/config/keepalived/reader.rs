@@ -6,6 +6,7 @@ use ufmt::{uWrite, uwrite};
 use super::check::CheckBlock;
 use super::finish::{Globals, Pending};
 use super::keyword::{self, Act, Keyword, Place};
+use super::route::Static;
 use super::text::Line;
 use super::words::{self, Kind, MAX_WORDS, Word, Words};
 use crate::config::assemble::{Assembler, Reported};
@@ -18,6 +19,9 @@ pub(super) type Done = Result<(), Reported>;
 
 /// How deep blocks may be nested.
 const MAX_DEPTH: usize = 16;
+
+/// Static addresses and routes.
+pub(super) const MAX_STATIC: usize = 32;
 
 /// A block that is open.
 #[derive(Clone, Copy)]
@@ -54,6 +58,8 @@ pub(super) struct Reader<'a> {
     /// The check that is open.
     pub(super) check: CheckBlock,
     pub(super) weights: Vec<DefaultWeight, MAX_CHECKS>,
+    /// What is there as long as the daemon runs.
+    pub(super) statics: Vec<(Pos, Static), MAX_STATIC>,
 }
 
 impl<'a> Reader<'a> {
@@ -75,6 +81,7 @@ impl<'a> Reader<'a> {
             too_many: false,
             check: CheckBlock::default(),
             weights: Vec::new(),
+            statics: Vec::new(),
         }
     }
 

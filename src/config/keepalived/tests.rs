@@ -331,8 +331,25 @@ fn errors() {
             "1:1: warning: 'use_vmac' is not taken over: the interface's own MAC address is used; clients learn it from gratuitous ARP at each change",
         ),
         (
-            "virtual_routes {\ndefault via 10.0.0.1\n}",
-            "1:1: warning: 'virtual_routes' is not taken over: these routes and rules are not set: nothing is routed by them",
+            "virtual_rules {\nfrom 10.0.0.0/8 table 1\n}",
+            "1:1: warning: 'virtual_rules' is not taken over: these rules are not set: packets are routed without them",
+        ),
+        (
+            "virtual_routes {\nunreachable 10.9.0.0/16\n}",
+            "2:1: warning: 'unreachable' is not taken over: this route is not set, use blackhole",
+        ),
+        (
+            "virtual_routes {\n10.9.0.0/16 via 10.0.0.9 advmss 1400\n}",
+            "2:26: warning: 'advmss' is not taken over: the route is without it",
+        ),
+        (
+            "virtual_routes {\n10.9.0.0/16 via 10.0.0.9 mertic 5\n}",
+            "2:26: unknown option 'mertic' of a route, did you mean 'metric'?",
+        ),
+        ("virtual_routes {\nvia 10.0.0.9\n}", "2:1: an entry of 'virtual_routes' without a destination"),
+        (
+            "virtual_routes {\n10.9.0.0/40 dev eth0\n}",
+            "2:1: 'virtual_routes' needs a destination, such as default or 192.0.2.0/24, not '10.9.0.0/40'",
         ),
         (
             "unicast_peer { 10.0.0.2 }",

@@ -1,4 +1,4 @@
-//! Addresses, routes and peers of an instance.
+//! Addresses and peers of an instance.
 
 use core::net::IpAddr;
 
@@ -10,9 +10,7 @@ use super::{Done, Importer};
 use crate::config::assemble::Reported;
 use crate::config::diagnostics::{Diagnostics, Excerpt};
 use crate::config::model::{Address, Family, MAX_IFNAME, Peer, Scope, StrId};
-
-/// keepalived's adverts name so many addresses; it holds the rest like excluded ones.
-const ADVERTISED: usize = 20;
+use crate::vrrp::packet;
 
 static SCOPES: [(&str, &str, Scope); 4] = [
     ("global", "0", Scope::Global),
@@ -24,7 +22,8 @@ static SCOPES: [(&str, &str, Scope); 4] = [
 impl Importer<'_> {
     /// The addresses of an instance that speaks on `own`.
     pub(super) fn addresses(&mut self, image: &Image, section: Section<'_>, own: StrId) {
-        let mut advertised = 0;
+        // What a packet holds; keepalived holds the rest like excluded ones.
+        let (mut advertised, most) = ([0; 2], [packet::MAX_V4, packet::MAX_V6]);
         for option in [Opt::VirtualIpaddress, Opt::VirtualIpaddressExcluded] {
             for v in section.words(option) {
                 let mut any = false;
@@ -40,11 +39,17 @@ impl Importer<'_> {
                     };
                     address.excluded = option == Opt::VirtualIpaddressExcluded;
                     if !address.excluded {
-                        advertised += 1;
-                        address.excluded = advertised > ADVERTISED;
-                        if advertised == ADVERTISED + 1 {
+                        let family = usize::from(address.ip.is_ipv6());
+                        advertised[family] += 1;
+                        address.excluded = advertised[family] > most[family];
+                        if advertised[family] == most[family] + 1 {
                             self.warn(v.at, &mut |t| {
-                                uwrite!(t, "more than {} addresses: from '{}' on they are held but not advertised, as keepalived has it", ADVERTISED, Excerpt(v.text))
+                                uwrite!(
+                                    t,
+                                    "more than {} addresses: from '{}' on they are held but not advertised",
+                                    most[family],
+                                    Excerpt(v.text)
+                                )
                             });
                         }
                     }
@@ -58,7 +63,7 @@ impl Importer<'_> {
     }
 
     /// The address of an `ipaddress`; none if it has none.
-    fn address(&mut self, section: Section<'_>, own: StrId) -> Done<Option<Address>> {
+    pub(super) fn address(&mut self, section: Section<'_>, own: StrId) -> Done<Option<Address>> {
         let Some(v) = section.get(Opt::Address) else {
             self.warn(section.at, &mut |t| t.write_str("'ipaddress' without 'option address': nothing is done for it"));
             return Ok(None);
@@ -92,7 +97,7 @@ impl Importer<'_> {
         Ok(Some(address))
     }
 
-    fn scope(&mut self, v: Value<'_>) -> Option<Scope> {
+    pub(super) fn scope(&mut self, v: Value<'_>) -> Option<Scope> {
         let scope = SCOPES.iter().find(|(name, number, _)| v.text == *name || v.text == *number);
         if scope.is_none() {
             self.warn(v.at, &mut |t| {
@@ -130,17 +135,6 @@ impl Importer<'_> {
             if kept.is_empty() { t.write_str("the address has none") } else { uwrite!(t, "shortened to '{}'", kept) }
         });
         Ok(id)
-    }
-
-    /// The routes of an instance.
-    pub(super) fn routes(&mut self, image: &Image, section: Section<'_>) {
-        for v in section.words(Opt::VirtualRoutes) {
-            if image.named(Type::Route, v.text).next().is_some() {
-                self.left_out(v.at, "route", v.text, "it does not move with the addresses");
-            } else {
-                self.unknown(image, v, &[Type::Route]);
-            }
-        }
     }
 
     /// The unicast peers of an instance; the source if there are any.

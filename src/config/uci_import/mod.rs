@@ -12,6 +12,7 @@ mod group;
 mod image;
 mod instance;
 mod network;
+mod route;
 mod schema;
 mod track;
 mod value;
@@ -250,6 +251,7 @@ impl Importer<'_> {
                 self.group(image, section, at, name);
             }
         }
+        self.statics(image);
         self.not_yet(image);
         if !any && self.reader.asm.diag.errors() == 0 {
             self.error(end, &mut |t| {
@@ -273,16 +275,6 @@ impl Importer<'_> {
 
     /// What the file has and this version's configuration has no place for.
     fn not_yet(&mut self, image: &Image) {
-        for section in image.of_type(Type::StaticIpaddress) {
-            for name in section.words(Opt::Address) {
-                self.left_out(name.at, "address", name.text, "it is not put on its interface");
-            }
-        }
-        for section in image.of_type(Type::StaticRoutes) {
-            for name in section.words(Opt::Route) {
-                self.left_out(name.at, "route", name.text, "it is not set");
-            }
-        }
         for section in image.of_type(Type::Delays) {
             match (section.get(Opt::Device), section.get(Opt::DownDelay)) {
                 (Some(device), Some(_)) => {

@@ -23,7 +23,7 @@ use crate::vrrp::timing::{Instant, Micros};
 /// The largest absolute value.
 pub const MAX: i16 = 254;
 /// Files that one [`FileWatch`] can watch.
-pub const MAX_FILES: usize = 32;
+pub const MAX_FILES: usize = 4;
 /// Directories above a missing one that are tried.
 const MAX_DEPTH: usize = 32;
 

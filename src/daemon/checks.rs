@@ -5,6 +5,7 @@
 //! under way is left out. A reload ends all these tasks and begins them anew.
 
 use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -125,10 +126,6 @@ impl Checking<'_> {
         self.config(|config, _| config.str(id).to_owned()).unwrap_or_default()
     }
 
-    fn origin(&self, from: Origin) -> String {
-        if let Origin::Interface(name) = from { self.words(name) } else { String::new() }
-    }
-
     /// Tells the router what a look that began at `since` came to.
     fn tell(&self, seen: Seen, since: Instant) {
         let core = &mut *self.core.borrow_mut();
@@ -164,11 +161,19 @@ impl Checking<'_> {
     /// Looks again and again: at once, if nothing is known yet.
     async fn keep(&self, mut look: impl Look, check: &Check, mut rhythm: Rhythm) {
         let mut told = true;
+        // The router sees an interface's changes by itself; more looks are for those that must last.
+        let sees = matches!(check.kind, CheckKind::Interface { .. }) && (check.rise, check.fall) == (1, 1);
         if rhythm.known {
+            if sees {
+                return;
+            }
             rhythm.wait(self.context).await;
         }
         loop {
             let since = self.once(&mut look, check.timeout).await;
+            if sees {
+                return;
+            }
             if !(told && look.is_told()) {
                 rhythm.wait(self.context).await;
                 continue;
@@ -223,83 +228,135 @@ async fn sleep_until(context: &Context, at: Instant) {
     }
 }
 
+/// Any kind of check, so that there is one loop for all.
+enum Any<'a, F: FnMut() -> bool> {
+    Script(Run<'a>),
+    Process(Process<'a>),
+    File(File<'a>),
+    Interface(Interface<F>),
+    Route(Route<'a>),
+    Ping(Ping<'a>),
+    Tcp(Tcp<'a>),
+    Http(Http<'a>),
+    Dns(Dns<'a>),
+    Impossible(Impossible),
+}
+
+impl<F: FnMut() -> bool> Look for Any<'_, F> {
+    async fn ready(&mut self) {
+        if let Any::Script(look) = self {
+            look.ready().await;
+        }
+    }
+
+    async fn look(&mut self, deadline: Instant) -> Seen {
+        match self {
+            Any::Script(look) => look.look(deadline).await,
+            Any::Process(look) => look.look(deadline).await,
+            Any::File(look) => look.look(deadline).await,
+            Any::Interface(look) => look.look(deadline).await,
+            Any::Route(look) => look.look(deadline).await,
+            Any::Ping(look) => look.look(deadline).await,
+            Any::Tcp(look) => look.look(deadline).await,
+            Any::Http(look) => look.look(deadline).await,
+            Any::Dns(look) => look.look(deadline).await,
+            Any::Impossible(look) => look.look(deadline).await,
+        }
+    }
+
+    async fn settle(&mut self) {
+        if let Any::Script(look) = self {
+            look.settle().await;
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        match self {
+            Any::Process(look) => look.is_told(),
+            Any::File(look) => look.is_told(),
+            Any::Route(look) => look.is_told(),
+            _ => false,
+        }
+    }
+
+    async fn change(&mut self) -> io::Result<()> {
+        match self {
+            Any::Process(look) => look.change().await,
+            Any::File(look) => look.change().await,
+            Any::Route(look) => look.change().await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
 /// A check, for as long as its configuration stands.
 async fn run(task: Checking<'_>, children: &Children, permits: Rc<Permits>, n: usize) {
     let Some(check) = task.config(|_, check| *check) else { return };
     let context = task.context;
     let last = task.core.borrow().runs.get(task.check).and_then(|runs| runs.at);
     let rhythm = Rhythm::new(check.every, task.check, n, last);
-    match check.kind {
-        CheckKind::Script { command, user } => {
+    // The words that it works with, which the task outlives.
+    let (first, second) = match check.kind {
+        CheckKind::Script { command, .. } => (command, StrId::NONE),
+        CheckKind::Process { name, params, .. } => (name, params),
+        CheckKind::File { path } => (path, StrId::NONE),
+        CheckKind::Http { url, contains, .. } => (url, contains),
+        CheckKind::Dns { name, .. } => (name, StrId::NONE),
+        CheckKind::Ping { from: Origin::Interface(name), .. }
+        | CheckKind::Tcp { from: Origin::Interface(name), .. } => (name, StrId::NONE),
+        _ => (StrId::NONE, StrId::NONE),
+    };
+    let (first, second) = (task.words(first), task.words(second));
+    let given = Some(second.as_str()).filter(|words| !words.is_empty());
+    let (user, secure) = match check.kind {
+        CheckKind::Script { user, .. } => {
             let found = task.config(|config, _| (hooks::user_of_check(config, user), config.script_security));
-            let line = task.words(command);
-            match found {
-                Some((Ok(user), secure)) => {
-                    let command = Command { line: &line, extra: &[], env: &[], user: user.as_ref(), secure };
-                    task.keep(Run::new(context, children, &permits, command), &check, rhythm).await;
-                }
-                Some((Err(why), _)) => task.keep(Impossible(because(&why)), &check, rhythm).await,
-                None => {}
-            }
+            found.unwrap_or((Ok(None), true))
         }
-        CheckKind::Process { name, min, max, full_command, params, delay, connector } => {
-            let (name, params) = (task.words(name), task.words(params));
-            let params = Some(params.as_str()).filter(|words| !words.is_empty());
+        _ => (Ok(None), true),
+    };
+    let is_up = || task.core.borrow().router.interface_result(task.id()) == Some(CheckResult::Up);
+    let look = match check.kind {
+        CheckKind::Script { .. } => match &user {
+            Ok(user) => {
+                let command = Command { line: &first, extra: &[], env: &[], user: user.as_ref(), secure };
+                Any::Script(Run::new(context, children, &permits, command))
+            }
+            Err(why) => Any::Impossible(Impossible(because(why))),
+        },
+        CheckKind::Process { min, max, full_command, delay, connector, .. } => {
             let (min, max) = (min as u32, max.map(u32::from));
-            let matcher = Matcher { name: &name, full_command, params, min, max };
-            let known = match task.core.borrow().router.check(task.check).map(|c| c.condition) {
+            let matcher = Matcher { name: &first, full_command, params: given, min, max };
+            let up = match task.core.borrow().router.check(task.check).map(|c| c.condition) {
                 Some(Condition::Up) => Some(true),
                 Some(Condition::Down) => Some(false),
                 _ => None,
             };
-            let (process, why) = Process::new(context, matcher, delay, connector, known);
+            let (process, why) = Process::new(context, matcher, delay, connector, up);
             if let Some(why) = why {
                 log::warn!("check {}: no connector ({why}): it looks at its interval alone", task.words(check.name));
             }
-            task.keep(process, &check, rhythm).await;
+            Any::Process(process)
         }
-        CheckKind::File { path } => {
-            let path = task.words(path);
-            task.keep(File::new(context, &path, check.every), &check, rhythm).await;
-        }
-        CheckKind::Interface { .. } => {
-            let is_up = || task.core.borrow().router.interface_result(task.id()) == Some(CheckResult::Up);
-            let mut interface = Interface { is_up };
-            // The router sees changes by itself; more looks are for those that must last.
-            match (check.rise, check.fall) {
-                (1, 1) if rhythm.known => {}
-                (1, 1) => drop(task.once(&mut interface, check.timeout).await),
-                _ => task.keep(interface, &check, rhythm).await,
-            }
-        }
+        CheckKind::File { .. } => Any::File(File::new(context, &first, check.every)),
+        CheckKind::Interface { .. } => Any::Interface(Interface { is_up }),
         CheckKind::Route { prefix, length, via, table } => {
-            let spec = RouteSpec { prefix, length, via, table };
-            task.keep(Route::new(context, spec), &check, rhythm).await;
+            Any::Route(Route::new(context, RouteSpec { prefix, length, via, table }))
         }
-        CheckKind::Ping { target, from } => {
-            let name = task.origin(from);
-            task.keep(Ping { context, target, from: source(from, &name) }, &check, rhythm).await;
-        }
+        CheckKind::Ping { target, from } => Any::Ping(Ping { context, target, from: source(from, &first) }),
         CheckKind::Tcp { target, port, from } => {
-            let (name, target) = (task.origin(from), SocketAddr::new(target, port));
-            task.keep(Tcp { context, target, from: source(from, &name) }, &check, rhythm).await;
+            Any::Tcp(Tcp { context, target: SocketAddr::new(target, port), from: source(from, &first) })
         }
-        CheckKind::Http { url, status, contains } => {
-            let (url, contains) = (task.words(url), task.words(contains));
-            let contains = Some(contains.as_str()).filter(|text| !text.is_empty());
-            match Url::parse(&url) {
-                Ok(url) => task.keep(Http { context, url, expect: Expect { status, contains } }, &check, rhythm).await,
-                Err(why) => task.keep(Impossible(because(why)), &check, rhythm).await,
-            }
-        }
-        CheckKind::Dns { server, port, name, record } => {
-            let (name, server) = (task.words(name), SocketAddr::new(server, port));
-            match Query::new(&name, record) {
-                Ok(query) => task.keep(Dns { context, server, query }, &check, rhythm).await,
-                Err(why) => task.keep(Impossible(because(why)), &check, rhythm).await,
-            }
-        }
-    }
+        CheckKind::Http { status, .. } => match Url::parse(&first) {
+            Ok(url) => Any::Http(Http { context, url, expect: Expect { status, contains: given } }),
+            Err(why) => Any::Impossible(Impossible(because(why))),
+        },
+        CheckKind::Dns { server, port, record, .. } => match Query::new(&first, record) {
+            Ok(query) => Any::Dns(Dns { context, server: SocketAddr::new(server, port), query }),
+            Err(why) => Any::Impossible(Impossible(because(why))),
+        },
+    };
+    task.keep(look, &check, rhythm).await;
 }
 
 /// Where a probe leaves from; `name` is the interface's.

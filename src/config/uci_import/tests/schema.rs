@@ -352,7 +352,7 @@ fn routes() {
         "static-address 198.51.100.1/24 dev e1",
         "static-route 10.1.0.0/16 dev e1",
         "  route 10.0.0.0/8 via 192.0.2.9 src 192.0.2.1 table 7",
-        "  route default via fe80::9 dev e1",
+        "  route ::/0 via fe80::9 dev e1",
         "  route 203.0.113.0/24 blackhole",
     ] {
         assert!(printed.contains(wanted), "{wanted} in:\n{printed}");

@@ -179,8 +179,11 @@ impl Checking<'_> {
                 continue;
             }
             let change = async {
-                sleep_until(self.context, since + CALM).await;
-                look.change().await
+                look.change().await?;
+                if clock::now() < since + CALM {
+                    sleep_until(self.context, since + CALM).await;
+                }
+                Ok::<(), io::Error>(())
             };
             let time = async {
                 rhythm.wait(self.context).await;

@@ -7,7 +7,7 @@ use heapless::Vec;
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::tracking::Followed;
 use super::{Action, Actions, Router, group_of, spec};
-use crate::config::model::{Family, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
+use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::Instant;
@@ -234,7 +234,7 @@ impl Router {
                 self.slots[i].source = there.then_some(source);
             }
         }
-        self.evaluate_on(at, now, out);
+        self.evaluate_those(&|router, i| router.slots[i].link as usize == at, now, out);
     }
 
     fn is_ours(&self, at: usize, l: &LinkAddress) -> bool {
@@ -265,13 +265,26 @@ impl Router {
         if changed {
             self.check_interfaces(Some(at), now, out);
         }
-        self.evaluate_followers(Followed::Link(at as u8), now, out);
-        self.evaluate_on(at, now, out);
+        let link = Followed::Link(at as u8);
+        self.evaluate_those(&|router, i| router.slots[i].link as usize == at || router.follows(i, link), now, out);
     }
 
-    fn evaluate_on(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
-        for i in self.instances_on(at) {
-            self.evaluate(i, now, out);
+    /// Looks at the instances that are `concerned` again; at a group once, whoever of it is.
+    pub(super) fn evaluate_those(
+        &mut self,
+        concerned: &dyn Fn(&Router, usize) -> bool,
+        now: Instant,
+        out: &mut dyn Actions,
+    ) {
+        let mut looked_at = [false; MAX_GROUPS];
+        for i in 0..self.slots.len() {
+            let done = self.slots[i].group.and_then(|g| looked_at.get_mut(g as usize));
+            if done.as_ref().is_none_or(|done| !**done) && concerned(self, i) {
+                if let Some(done) = done {
+                    *done = true;
+                }
+                self.evaluate(i, now, out);
+            }
         }
     }
 
@@ -315,22 +328,20 @@ impl Router {
     /// or puts them in Fault.
     pub(super) fn evaluate(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
         let group = self.slots[i].group;
-        let same = |router: &Router, m: usize| m == i || (group.is_some() && router.slots[m].group == group);
-        let (mut faults, mut held) = (0, false);
+        let mut members: Vec<(usize, Option<Fault>), MAX_INSTANCES> = Vec::new();
+        let mut held = false;
         for m in 0..self.slots.len() {
-            if same(self, m) {
-                self.weigh(m, out);
-                let fault = self.fault_of(m).or_else(|| self.tracked_fault(m));
-                self.slots[m].own_fault = fault;
-                faults += u32::from(fault.is_some());
-                held |= self.is_held(m);
+            if m != i && (group.is_none() || self.slots[m].group != group) {
+                continue;
             }
+            let standing = self.standing(m);
+            let _ = members.push((m, self.fault_of(m).or(standing.fault)));
+            held |= standing.held;
+            self.weigh(m, standing.priority, out);
         }
-        for m in 0..self.slots.len() {
-            if same(self, m) {
-                let of_group = (faults > 0).then_some(Fault::Group);
-                self.conform(m, self.slots[m].own_fault.or(of_group), held, now, out);
-            }
+        let of_group = members.iter().any(|(_, own)| own.is_some()).then_some(Fault::Group);
+        for &(m, own) in &members {
+            self.conform(m, own.or(of_group), held, now, out);
         }
     }
 

@@ -81,8 +81,6 @@ struct Slot {
     /// What we send from, while it is usable.
     source: Option<IpAddr>,
     fault: Option<Fault>,
-    /// What keeps it by itself from speaking, whatever its group.
-    own_fault: Option<Fault>,
     /// Its sync group.
     group: Option<u8>,
     /// What was last told outside.
@@ -202,7 +200,7 @@ impl Router {
             }
         }
         for i in 0..router.slots.len() {
-            router.slots[i].priority = router.effective_priority(i);
+            router.slots[i].priority = router.standing(i).priority;
         }
         router
     }
@@ -290,9 +288,7 @@ impl Router {
         self.phase = Phase::Running;
         self.install_static(out);
         self.check_interfaces(None, now, out);
-        for i in 0..self.slots.len() {
-            self.evaluate(i, now, out);
-        }
+        self.evaluate_those(&|_, _| true, now, out);
         // A reload may have changed who waits for whom, and who is in which group.
         for i in 0..self.slots.len() {
             self.proceed(i, now, out);
@@ -493,7 +489,6 @@ impl Slot {
             priority,
             source: None,
             fault: None,
-            own_fault: None,
             group: None,
             shown: Shown::Init,
             since: Instant(0),

@@ -81,7 +81,7 @@ impl Router {
         let (link, group) = (self.slots[n].link, self.slots[n].group);
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         (self.slots[n].link, self.slots[n].group) = (link, group);
-        self.slots[n].priority = self.effective_priority(n);
+        self.slots[n].priority = self.standing(n).priority;
         let (was, is) = (old.config.instances[o], self.config.instances[n]);
         self.take_over_routes(old, was.routes, is.routes, out);
         self.take_over_addresses(old, was.addresses, is.addresses, out);

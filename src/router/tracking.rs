@@ -21,6 +21,16 @@ pub(super) enum Followed {
     Check(u8),
 }
 
+/// What all that counts for an instance comes to.
+pub(super) struct Standing {
+    /// Effective priority: the configured one and the weights.
+    pub(super) priority: u8,
+    /// Something that it tracks keeps it from speaking.
+    pub(super) fault: Option<Fault>,
+    /// It waits for the first result of a check.
+    pub(super) held: bool,
+}
+
 /// What a check's runs came to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckSlot {
@@ -163,42 +173,35 @@ impl Router {
             .map(|(_, t)| (&self.config.tracks[t], self.condition_of(self.tracked[t])))
     }
 
-    /// The configured priority and the weights.
-    pub(super) fn effective_priority(&self, i: usize) -> u8 {
+    /// What comes of all that counts for instance `i`.
+    pub(super) fn standing(&self, i: usize) -> Standing {
         let base = self.config.instances[i].priority;
-        if base == PRIORITY_OWNER {
-            return base;
+        let (mut sum, mut faults, mut held) = (base as i32, false, false);
+        for (track, condition) in self.trackers(i) {
+            sum += track.adds(condition);
+            faults |= track.faults(condition);
+            held |= track.holds(condition);
         }
-        let sum: i32 = self.trackers(i).map(|(track, condition)| track.adds(condition)).sum();
-        (base as i32 + sum).clamp(LOWEST, HIGHEST) as u8
+        let priority = if base == PRIORITY_OWNER { base } else { sum.clamp(LOWEST, HIGHEST) as u8 };
+        Standing { priority, fault: faults.then_some(Fault::Tracked), held }
     }
 
-    /// Sums up the weights again; the next advert carries what comes out.
-    pub(super) fn weigh(&mut self, i: usize, out: &mut dyn Actions) {
-        let to = self.effective_priority(i);
+    /// The weights have been summed up again; the next advert carries what came out.
+    pub(super) fn weigh(&mut self, i: usize, to: u8, out: &mut dyn Actions) {
         let from = core::mem::replace(&mut self.slots[i].priority, to);
         if from != to {
             out.act(Action::Report(Report::Priority { instance: InstanceId(i as u8), from, to }));
         }
     }
 
-    /// Whether something that instance `i` tracks keeps it from speaking.
-    pub(super) fn tracked_fault(&self, i: usize) -> Option<Fault> {
-        self.trackers(i).any(|(track, condition)| track.faults(condition)).then_some(Fault::Tracked)
-    }
-
-    /// Whether instance `i` waits for the first result of a check.
-    pub(super) fn is_held(&self, i: usize) -> bool {
-        self.trackers(i).any(|(track, condition)| track.holds(condition))
+    /// Whether `what` counts for instance `i`.
+    pub(super) fn follows(&self, i: usize, what: Followed) -> bool {
+        self.candidates(i).any(|t| self.tracked[t] == what)
     }
 
     /// Something changed: whoever follows it is looked at again.
     pub(super) fn evaluate_followers(&mut self, what: Followed, now: Instant, out: &mut dyn Actions) {
-        for i in 0..self.slots.len() {
-            if self.candidates(i).any(|t| self.tracked[t] == what) {
-                self.evaluate(i, now, out);
-            }
-        }
+        self.evaluate_those(&|router, i| router.follows(i, what), now, out);
     }
 
     /// The place of what `tracked` names.

@@ -84,6 +84,7 @@ impl Connection {
     }
 }
 
+#[inline(never)]
 pub(super) fn status(dir: &Path, status: &Status) -> Exit {
     let only = status.name.as_deref();
     let mut json = Json::new(only);
@@ -123,6 +124,7 @@ pub(super) fn status(dir: &Path, status: &Status) -> Exit {
     }
 }
 
+#[inline(never)]
 pub(super) fn reload(dir: &Path) -> Exit {
     match Connection::open(dir, Request::Reload).and_then(|mut c| c.next(&mut |_| {})) {
         Ok(_) => Exit::Ok,
@@ -131,6 +133,7 @@ pub(super) fn reload(dir: &Path) -> Exit {
 }
 
 /// Returns when the daemon is gone, its addresses handed over.
+#[inline(never)]
 pub(super) fn stop(dir: &Path) -> Exit {
     let mut connection = match Connection::open(dir, Request::Stop) {
         Ok(c) => c,

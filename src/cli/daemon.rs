@@ -42,6 +42,7 @@ pub(super) struct Run {
     lock_memory: bool,
 }
 
+#[inline(never)]
 pub(super) fn run(dir: &Path, run: &Run) -> Exit {
     // The clock's epoch is the start.
     clock::now();

@@ -49,7 +49,7 @@ pub(super) struct Io {
     pub(super) reactor: Rc<Reactor>,
     pub(super) rtnl: Rtnl,
     announcer: Announcer,
-    sockets: [Option<VrrpSocket>; MAX_SOCKETS],
+    sockets: [Option<Box<VrrpSocket>>; MAX_SOCKETS],
     /// Addresses that the ownership file names.
     pub(super) recorded: [bool; MAX_ADDRESSES],
     /// Addresses to put on when the file names them.
@@ -86,7 +86,7 @@ impl Io {
     }
 
     pub(super) fn socket(&self, at: usize) -> Option<&VrrpSocket> {
-        self.sockets.get(at)?.as_ref()
+        self.sockets.get(at)?.as_deref()
     }
 
     fn find(&self, ifindex: u32, family: Family) -> Option<usize> {
@@ -197,7 +197,7 @@ impl Io {
                 let socket = VrrpSocket::open(family, ifindex)?;
                 socket.set_filter((!listen.open).then_some(&listen.vrids))?;
                 self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
-                self.sockets[free] = Some(socket);
+                self.sockets[free] = Some(Box::new(socket));
                 free
             }
         };

@@ -20,6 +20,7 @@ use crate::sys::clock;
 use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
+use crate::sys::memory;
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
@@ -28,6 +29,7 @@ use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::{self, Limiter};
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 mod checks;
@@ -53,6 +55,9 @@ const ROUTES: Token = Token(3);
 
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
+
+/// From the start, a reload or a client to the return of the memory that they needed. It is worth no wake-up of its own.
+const CALM: Micros = Micros::from_secs(8);
 
 /// How long the hooks of a stop are waited for.
 const STOP_HOOKS: Micros = Micros::from_secs(18);
@@ -110,7 +115,9 @@ pub struct Core {
     script_user: Option<User>,
     notifier: Rc<Notifier>,
     /// Parallel to the configuration's checks.
-    runs: Vec<checks::Runs, MAX_CHECKS>,
+    runs: Table<checks::Runs, MAX_CHECKS>,
+    /// When what the start, a reload or a client needed is given back: at the next wake-up after it.
+    calm_at: Option<Instant>,
     /// When we were told to stop.
     stopping: Option<Instant>,
     /// Raised then.
@@ -135,6 +142,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Opens what it needs, learns the interfaces and what an earlier run left, and starts the instances.
+    // Not inlined: what it takes of the stack is given back before the loop.
+    #[inline(never)]
     pub fn new(setup: Setup) -> io::Result<Daemon> {
         let signals = Signals::open()?;
         let reactor = Rc::new(Reactor::new()?);
@@ -165,7 +174,8 @@ impl Daemon {
             starting: false,
             script_user: None,
             notifier: Rc::new(Notifier::new()),
-            runs: Vec::new(),
+            runs: Table::new(),
+            calm_at: Some(clock::now() + CALM),
             stopping: None,
             halt: Rc::default(),
             parting: Vec::new(),
@@ -183,7 +193,7 @@ impl Daemon {
             signals,
             listener,
             ready: ReadyList::new(),
-            buffer: Box::new([0; RECEIVE_BUFFER]),
+            buffer: memory::zeroed(),
         })
     }
 
@@ -251,6 +261,7 @@ impl Daemon {
                         if let Ok(Some(connection)) = listener.accept()
                             && clients.admit()
                         {
+                            core.borrow_mut().calm_at = Some(now + CALM);
                             executor.spawn(clients::serve(clients, context, core.clone(), connection)).detach();
                         }
                     }
@@ -264,6 +275,9 @@ impl Daemon {
             }
             context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
+            if calm(core, now) {
+                memory::give_back();
+            }
         }
     }
 
@@ -278,6 +292,11 @@ impl Daemon {
         let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
     }
+}
+
+/// Whether what the start, a reload or a client needed is to be given back now.
+fn calm(core: &RefCell<Core>, now: Instant) -> bool {
+    core.borrow_mut().calm_at.take_if(|at| *at <= now).is_some()
 }
 
 /// The command of the start, and then the instances.
@@ -425,10 +444,12 @@ impl Core {
     }
 
     /// Reads the configuration again. The error says why all stays as it was.
+    #[inline(never)]
     fn reload(&mut self, now: Instant) -> Result<(), String> {
         if self.stopping.is_some() {
             return Err("the daemon is stopping".to_owned());
         }
+        self.calm_at = Some(now + CALM);
         let mut config = Box::new(Config::default());
         let mut found = Box::new(Diagnostics::new());
         if let Err(e) = (self.reader)(&mut config, &mut found) {

@@ -124,7 +124,8 @@ impl Diagnostics {
             pool.push_str(s).map_err(|_| Stopped)
         };
         let mut text = Text::new(&mut sink);
-        if message(&mut text).and_then(|()| text.flush()).is_err() {
+        let Ok(()) = message(&mut text);
+        if text.flush().is_err() {
             self.text.truncate(start);
             return;
         }

@@ -15,6 +15,11 @@ impl<T, const N: usize> Table<T, N> {
         Table(Vec::new())
     }
 
+    /// An empty one with room for `len`, so that as many go in without an allocation.
+    pub fn with_room(len: usize) -> Table<T, N> {
+        Table(Vec::with_capacity(len.min(N)))
+    }
+
     /// Appends `value`, or gives it back if there are `N` already.
     pub fn push(&mut self, value: T) -> Result<(), T> {
         if self.is_full() {

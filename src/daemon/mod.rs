@@ -154,6 +154,8 @@ impl Daemon {
         reactor.add(signals.as_fd(), SIGNALS, Interest::READ)?;
         reactor.add(listener.as_fd(), LISTENER, Interest::READ)?;
         let io = Io::new(reactor.clone(), Rtnl::open()?, Announcer::open()?);
+        // Ours may all be on one interface, beside some of its own.
+        let room = setup.config.addresses.len() + 16;
         let mut core = Core {
             router: Box::new(Router::new(setup.config)),
             io,
@@ -166,7 +168,7 @@ impl Daemon {
             limiter: Limiter::new(),
             check_limiter: Limiter::new(),
             priority_limiter: Limiter::new(),
-            addresses: AddressList::new(),
+            addresses: AddressList::with_room(room),
             dirty: Vec::new(),
             route_watch: None,
             ownership_changed: false,

@@ -28,7 +28,7 @@ class Vm:
         self.qemu = subprocess.Popen(die_with_parent(
             machine.qemu + [
                 "-display", "none", "-monitor", "none", "-no-reboot", "-kernel", machine.kernel, "-initrd", machine.initrd,
-                "-append", f"console=ttyS0 quiet panic=-1 rdinit=/init HOSTN={name} IP4={self.address}/24",
+                "-append", f"console={machine.console} quiet panic=-1 rdinit=/init HOSTN={name} IP4={self.address}/24",
                 "-chardev", f"socket,id=console,path={path},abstract=on,server=on,wait=off", "-serial", "chardev:console",
                 "-netdev", f"tap,id=n0,ifname=tap{number},script=no,downscript=no",
                 "-device", f"{machine.nic},netdev=n0,mac=02:00:0a:4d:00:{number:02x},romfile=",

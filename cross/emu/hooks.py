@@ -15,7 +15,7 @@ TOLD_R1 = [
     ("stop", "told INSTANCE lan STOP 150"),
 ]
 TOLD_R2 = [f"told INSTANCE lan {state} 100" for state in ["BACKUP", "MASTER", "BACKUP", "MASTER", "BACKUP", "MASTER", "STOP"]]
-SERVICE = "nc -ll -p 8080 -s 127.0.0.1 -e true </dev/null >/dev/null 2>&1 & echo $! >/tmp/service.pid"
+SERVICE = "httpd -f -p 127.0.0.1:8080 -h /tmp </dev/null >/dev/null 2>&1 & echo $! >/tmp/service.pid"
 
 
 def told(vm):

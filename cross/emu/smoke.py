@@ -49,7 +49,10 @@ def measure_adverts(vm, pid, capture, results, count):
     after = Usage(vm, pid)
     gaps = [later.time - earlier.time for earlier, later in zip(adverts, adverts[1:])]
     mean = sum(gaps) / len(gaps)
-    results.check("a second is a second", abs(mean / INTERVAL - 1) < 0.01,
+    # The guest's kernel measures its oscillator as it boots, a little off on a busy machine. That is the kernel's fault and not
+    # the daemon's, and is told apart by the guest's own clock.
+    drift = (after.uptime - before.uptime) / elapsed
+    results.check("a second is a second", abs(mean / INTERVAL * drift - 1) < 0.01 and abs(drift - 1) < 0.05,
                   f"{len(gaps)} intervals, mean {mean:.5f} s, {min(gaps):.3f} to {max(gaps):.3f}; "
                   f"the guest's own clock went {after.uptime - before.uptime:.2f} s in {elapsed:.2f} s")
     wrong = [advert for advert in adverts if (advert.ttl, advert.version, advert.vrid, advert.priority, advert.interval_ms,
@@ -164,7 +167,7 @@ def power_cut(r1, r2, capture, ping, results):
     time.sleep(1)
     gap = ping.longest_gap(cut - 1, time.time())
     results.check("power cut: the host is served again", gap < down + 0.3, f"outage {gap:.3f} s")
-    results.figure("outage, power cut", f"{gap * 1000:.0f} ms", f"at most {down * 1000:.0f} ms by the RFC")
+    results.figure("outage, power cut", f"{gap * 1000:.0f} ms", f"{down * 1000:.0f} ms by the RFC")
     results.check("power cut: r2 has the address", has_vip(r2))
 
 

@@ -160,6 +160,15 @@ fn more_instances_than_fit() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
+/// A line that begins in the midst of a character has a first column all the same.
+#[test]
+fn bytes_that_are_no_characters() {
+    for (text, at) in [(&b"\xa2a\n"[..], "f:1:1"), (b"a\n \xe2\x82\n", "f:2:2"), (b"\xe2\x82", "f:1:1")] {
+        let said = import(text).said;
+        assert!(said.starts_with(&format!("{at}: not UTF-8: expected text in UTF-8\n")), "{said}");
+    }
+}
+
 /// The heap is not asked: what a configuration takes is known before it is read.
 #[test]
 fn bounded_memory() {

@@ -241,7 +241,7 @@ fn gateways(a: &Config, b: &Config, network: &Network, found: &mut Vec<String>) 
         let (of_a, of_b) = (members(a, g), members(b, h));
         for family in [Family::V4, Family::V6] {
             let on_lan = |i: &&Instance| i.family == family && a.str(i.interface).starts_with("br-lan");
-            if !of_a.iter().any(|i| on_lan(i)) {
+            if !of_a.iter().any(on_lan) {
                 found.push(format!("group {name} is no {family:?} gateway of the LAN"));
             }
         }

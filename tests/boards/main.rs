@@ -224,7 +224,8 @@ fn a_spoilt_board_is_told() {
     }
     // The table against the board.
     let sound = rows.iter().find(|r| r.dir == "gl-ar150").expect("a row");
-    let spoil: [(fn(&mut Row), &str); 5] = [
+    type Spoil = fn(&mut Row);
+    let spoil: [(Spoil, &str); 5] = [
         (|r| r.lan = "eth1".into(), "br-lan has the ports eth0"),
         (|r| r.wan = "eth0".into(), "its WAN is eth1"),
         (|r| r.package = "mips_24k".into(), "no file of targets/ makes"),

@@ -1,6 +1,6 @@
 //! One keepalived.conf, two pairs of routers: keepalived runs it in one, picovrrp in the other. Both
-//! send the same adverts to the byte, have the same addresses and call the same commands, at the
-//! start, at a failover and at the return.
+//! send the same adverts to the byte, have the same addresses and routes and call the same commands,
+//! at the start, at a failover and at the return.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -112,7 +112,22 @@ fn scene(story: &mut Vec<String>, what: &str, lab: &Lab, holder: &Node, nodes: [
     for node in nodes {
         let addresses: BTreeSet<IpAddr> = node.addresses().into_iter().collect();
         story.push(format!("{what}: {} has {addresses:?}", node.name()));
+        story.push(format!("{what}: {} routes {:#?}", node.name(), routes(node)));
     }
+}
+
+/// The routes of all tables but `local`, in the words of `ip route`. Nothing is left out but whether
+/// the cable is in: even the protocol number is keepalived's, so that its users' filters go on.
+fn routes(node: &Node) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for family in ["-4", "-6"] {
+        let text = node.ns().ip(&format!("-details {family} route show table all"));
+        for line in text.lines().filter(|l| !l.contains(" table local ")) {
+            let words = line.split_whitespace().filter(|w| !matches!(*w, "linkdown" | "dead"));
+            found.insert(format!("{family} {}", words.collect::<Vec<_>>().join(" ")));
+        }
+    }
+    found
 }
 
 /// Everything that a pair of routers showed.
@@ -261,6 +276,29 @@ cases! {
                virtual_ipaddress {\n192.0.2.254/24\n10.0.0.1\n10.0.0.2\n10.0.0.3\n10.0.0.4\n10.0.0.5\n10.0.0.6\n10.0.0.7\n10.0.0.8\n\
                10.0.0.9\n10.0.0.10\n10.0.0.11\n10.0.0.12\n10.0.0.13\n10.0.0.14\n10.0.0.15\n10.0.0.16\n10.0.0.17\n10.0.0.18\n\
                10.0.0.19\n10.0.0.20\n10.0.0.21\n}\nnotify %DIR/note\n}\n",
+        ..PLAIN
+    };
+    routes_and_what_is_static: Case {
+        text: "static_ipaddress {\n198.51.100.9/24 dev eth0\n2001:db8:51::9/64 dev eth0\n}\n\
+               static_routes {\n198.18.0.0/15 via 192.0.2.200 dev eth0 table 200 metric 5\n\
+               2001:db8:18::/48 via 2001:db8::200 dev eth0\n}\n\
+               vrrp_instance VI {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               virtual_ipaddress { 192.0.2.254/24 }\nvirtual_ipaddress_excluded {\n10.1.0.1/24\n}\n\
+               virtual_routes {\ndefault via 192.0.2.9\n\
+               10.8.0.0/16 via 192.0.2.9 dev eth0 src 192.0.2.254 metric 20\n\
+               src 10.1.0.1 to 10.9.0.0/16 via 10.1.0.9\n\
+               10.10.0.0/16 dev eth0 scope link table 100\n\
+               blackhole 10.11.0.0/16\nblackhole 10.12.0.0/16 table 100\n\
+               10.13.0.0/16 via 203.0.113.9 dev eth0 onlink\n}\nnotify %DIR/note\n}\n",
+        ..PLAIN
+    };
+    routes_of_ipv6: Case {
+        text: "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\nadvert_int 0.2\n\
+               virtual_ipaddress {\nfe80::254/64\n2001:db8::254/64\n}\n\
+               virtual_routes {\ndefault via fe80::9 dev eth0\n2001:db8:8::/48 via 2001:db8::9 metric 7 table 100\n\
+               2001:db8:9::/48 via 2001:db8::9 src 2001:db8::254\n2001:db8:10::/48 dev eth0\n\
+               blackhole 2001:db8:11::/48\n}\nnotify %DIR/note\n}\n",
+        vip: VIP6,
         ..PLAIN
     };
     sync_group: Case {

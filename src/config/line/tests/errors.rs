@@ -114,7 +114,7 @@ fn delays() {
         ("track-primary off\ninterface-delay eth0 down 9s", ""),
     ]);
     let many: String = (0..=MAX_DELAYS).map(|n| format!("interface-delay e{n} down 1s\n")).collect();
-    let (_, said) = read(&format!("instance a on e0 vrid 1 address 192.0.2.1\n{many}"));
+    let (_, said) = read(format!("instance a on e0 vrid 1 address 192.0.2.1\n{many}"));
     assert!(said.contains(&format!("more than {MAX_DELAYS} interfaces with a delay (MAX_DELAYS)")), "{said}");
 }
 

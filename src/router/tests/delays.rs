@@ -196,6 +196,55 @@ fn reloaded() {
     }
 }
 
+/// Input: two thousand routers with any delays, on whose links anything happens at any time. Output: what
+/// counts is what a model says that knows nothing of deadlines: the kernel's word, once it has stood for
+/// the delay without a break.
+#[test]
+fn as_the_model_says() {
+    struct Model {
+        told: bool,
+        since: Instant,
+        counts: bool,
+        /// Down and up, in milliseconds.
+        delay: [u64; 2],
+    }
+    let mut seed = 1u64;
+    let mut below = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let (mut counted, mut taken_back) = (0, 0);
+    for _ in 0..2000 {
+        let delays = [(); 4].map(|()| if below(4) == 0 { 0 } else { 1 + below(1500) });
+        let spec = Spec { follows: vec![("up", -50, false)], ..spec() };
+        let c = with_checks(config(&[spec]), &[("up", "interface wan", 1, 1, Initial::Unknown)]);
+        let c = delayed(c, &[("eth0", delays[0], delays[1]), ("wan", delays[2], delays[3])]);
+        let mut l = Lab::of(c);
+        l.link(ETH1, "wan", true);
+        let model = |d, u| Model { told: true, since: T0, counts: true, delay: [d, u] };
+        let mut models = [model(delays[0], delays[1]), model(delays[2], delays[3])];
+        for _ in 0..30 {
+            l.run_ms(T0, below(2000));
+            for m in &mut models {
+                let stood = l.now.since(m.since) >= Micros::from_millis(m.delay[usize::from(m.told)]);
+                counted += u32::from(stood && m.counts != m.told);
+                m.counts = if stood { m.told } else { m.counts };
+            }
+            let seen = [fault(&l).is_none(), l.r.interface_result(CheckId(0)) == Some(CheckResult::Up)];
+            assert_eq!(seen, [models[0].counts, models[1].counts], "after {:?}, {delays:?}", l.now.since(T0));
+            let (which, up) = (below(2) as usize, below(2) == 1);
+            let m = &mut models[which];
+            if m.told != up {
+                taken_back += u32::from(m.counts == up);
+                (m.told, m.since) = (up, l.now);
+            }
+            let (ifindex, name) = [(ETH0, "eth0"), (ETH1, "wan")][which];
+            l.link(ifindex, name, up);
+        }
+    }
+    assert!(counted > 1000 && taken_back > 1000, "{counted} changes counted, {taken_back} were taken back");
+}
+
 /// keepalived's `dont_track_primary`: Active through the loss, and announced again at the return.
 #[test]
 fn without_its_own_interface() {

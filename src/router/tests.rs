@@ -15,6 +15,7 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 mod active;
 mod addresses;
 mod checks;
+mod delays;
 mod groups;
 mod hostile;
 mod links;
@@ -127,6 +128,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             password: s.password,
             garp: s.garp,
             checksum: s.checksum,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
     }

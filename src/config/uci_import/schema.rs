@@ -31,6 +31,7 @@ options! {
     Table "table",
     Blackhole "blackhole",
     Route "route",
+    DontTrackPrimary "dont_track_primary",
     DownDelay "down_delay",
     UpDelay "up_delay",
     Value "value",
@@ -313,6 +314,7 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             Opt::GarpMasterRefreshRepeat,
             Opt::NativeIpv6,
             Opt::Nopreempt,
+            Opt::DontTrackPrimary,
             Opt::VirtualIpaddress,
             Opt::VirtualIpaddressExcluded,
             Opt::VirtualRoutes,
@@ -337,11 +339,6 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             foreign("use_vmac", When::On, "the addresses are announced with the interface's own MAC address"),
             foreign("vmac_xmit_base", When::Never, ""),
             foreign("no_accept", When::On, "the shared addresses answer, as they do without it"),
-            foreign(
-                "dont_track_primary",
-                When::On,
-                "the instance is in FAULT while the interface that it speaks on is down",
-            ),
         ],
     },
     Schema {

@@ -109,6 +109,7 @@ pub(super) fn meaning(config: &Config) -> Vec<String> {
         notify_timeout,
         notify_fifo,
         hotplug,
+        link_delays,
         startup: Lifecycle { command: startup, timeout: startup_timeout },
         shutdown: Lifecycle { command: shutdown, timeout: shutdown_timeout },
         checks,
@@ -126,6 +127,7 @@ pub(super) fn meaning(config: &Config) -> Vec<String> {
     for id in [router_id, script_user, notify_fifo, hotplug, startup, shutdown] {
         texts.take(id);
     }
+    link_delays.iter_mut().for_each(|delay| texts.take(&mut delay.interface));
     texts.addresses(static_addresses);
     texts.routes(static_routes);
     checks.iter_mut().for_each(|c| texts.check(c));
@@ -136,7 +138,7 @@ pub(super) fn meaning(config: &Config) -> Vec<String> {
         "{:?}",
         (
             (log_unknown, strict, log_level, script_security, startup_delay, max_children, notify_timeout),
-            (startup_timeout, shutdown_timeout, checks, instances, groups),
+            (startup_timeout, shutdown_timeout, link_delays, checks, instances, groups),
         )
     ));
     out

@@ -147,12 +147,12 @@ until_true "MASTER" state_is MASTER
 ok "init: another file is another daemon"
 
 # Stopped, when the script returns: the farewell is sent and the address is gone.
-ip -o address show br-lan | grep -q "192.168.1.1/24" || wrong "the address is not there"
+[[ $(ip -o address show br-lan) == *192.168.1.1/24* ]] || wrong "the address is not there"
 forget
 service stop
 same "calls of stop" "$(calls)" <<<"procd_kill picovrrp"
 if alive; then wrong "the daemon runs on behind 'stop'"; fi
-if ip -o address show br-lan | grep "192.168.1.1/24"; then wrong "the address stays"; fi
+[[ $(ip -o address show br-lan) != *192.168.1.1/24* ]] || wrong "the address stays"
 same "dump without a daemon" "$(in_root $plugin call dump </dev/null | json v)" <<<"{'status': [], 'instance': [], 'group': []}"
 umount "$root/proc" "$root/dev"
 ok "init: stop returns when the addresses are handed over; rpcd's answer is empty then"

@@ -52,6 +52,8 @@ impl<'a> Walk<'a> {
 impl<'a> Iterator for Walk<'a> {
     type Item = Reply<'a>;
 
+    // There are many walks, and reading a frame is long.
+    #[inline(never)]
     fn next(&mut self) -> Option<Reply<'a>> {
         let len = control::frame_len(self.0)?.ok()?;
         let (frame, rest) = self.0.split_at_checked(len)?;

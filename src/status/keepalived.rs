@@ -76,18 +76,30 @@ fn data(i: &InstanceStatus<'_>, parts: Walk<'_>, now: Micros, t: &mut Text<'_>) 
     t.write_str(",\"vmac_ifname\":\"\",\"ifp_ifname\":")?;
     string(i.interface, t)?;
     let master = i.master.map_or(if active { i.effective_priority } else { 0 }, |(_, priority)| priority);
-    uwrite!(t, ",\"master_priority\":{},\"last_transition\":", master)?;
-    micros(ago(now, i.since), t)?;
-    uwrite!(t, ",\"vrid\":{},\"base_priority\":{}", i.vrid, i.priority)?;
-    // The addresses stay until the successor has spoken.
-    let vipset = if active || i.leaving { "true" } else { "false" };
-    uwrite!(t, ",\"effective_priority\":{},\"vipset\":{},\"adver_int\":", i.effective_priority, vipset)?;
-    micros(i.advert.micros(), t)?;
-    t.write_str(",\"master_adver_int\":")?;
-    micros(i.active_adver_interval.micros(), t)?;
     // What ends a fault leads to BACKUP.
     let want = if i.state == Shown::Fault { Shown::Backup } else { i.state };
-    uwrite!(t, ",\"state\":{},\"wantstate\":{},\"version\":{}", number(i.state), number(want), i.version)?;
+    numbers(
+        &[
+            (",\"master_priority\":", master.into()),
+            (",\"vrid\":", i.vrid.into()),
+            (",\"base_priority\":", i.priority.into()),
+            (",\"effective_priority\":", i.effective_priority.into()),
+            (",\"state\":", number(i.state).into()),
+            (",\"wantstate\":", number(want).into()),
+            (",\"version\":", i.version.into()),
+        ],
+        t,
+    )?;
+    for (key, time) in [
+        (",\"last_transition\":", ago(now, i.since)),
+        (",\"adver_int\":", i.advert.micros()),
+        (",\"master_adver_int\":", i.active_adver_interval.micros()),
+    ] {
+        t.write_str(key)?;
+        micros(time, t)?;
+    }
+    // The addresses stay until the successor has spoken.
+    t.write_str(if active || i.leaving { ",\"vipset\":true" } else { ",\"vipset\":false" })?;
     for (key, excluded) in [(",\"vips\":[", false), ("],\"evips\":[", true)] {
         t.write_str(key)?;
         let mut comma = "\"";
@@ -128,27 +140,32 @@ fn data(i: &InstanceStatus<'_>, parts: Walk<'_>, now: Micros, t: &mut Text<'_>) 
 fn counters(i: &InstanceStatus<'_>, router: &GlobalStats, t: &mut Text<'_>) -> Written {
     let s = &i.stats;
     let held = s.master_transitions.saturating_sub((i.state == Shown::Master) as u64);
-    let all = [
-        ("advert_rcvd", s.advertisement_rcvd),
-        ("advert_sent", s.advertisement_sent),
-        ("become_master", s.master_transitions),
-        ("release_master", held),
-        ("packet_len_err", s.packet_length_errors),
-        ("advert_interval_err", s.interval_errors),
-        ("ip_ttl_err", router.ip_ttl_errors),
-        ("invalid_type_rcvd", s.invalid_type_pkts_rcvd),
-        ("addr_list_err", s.address_list_errors),
-        ("invalid_authtype", s.auth_invalid_type),
-        ("authtype_mismatch", s.auth_type_mismatch),
-        ("auth_failure", s.auth_failure),
-        ("pri_zero_rcvd", s.priority_zero_pkts_rcvd),
-        ("pri_zero_sent", s.priority_zero_pkts_sent),
-    ];
-    let mut comma = ",\"stats\":{";
-    for (name, value) in all {
-        uwrite!(t, "{}\"{}\":{}", core::mem::replace(&mut comma, ","), name, value)?;
-    }
+    t.write_str(",\"stats\":{\"release_master\":")?;
+    numbers(
+        &[
+            ("", held),
+            (",\"become_master\":", s.master_transitions),
+            (",\"advert_rcvd\":", s.advertisement_rcvd),
+            (",\"advert_sent\":", s.advertisement_sent),
+            (",\"packet_len_err\":", s.packet_length_errors),
+            (",\"advert_interval_err\":", s.interval_errors),
+            (",\"ip_ttl_err\":", router.ip_ttl_errors),
+            (",\"invalid_type_rcvd\":", s.invalid_type_pkts_rcvd),
+            (",\"addr_list_err\":", s.address_list_errors),
+            (",\"invalid_authtype\":", s.auth_invalid_type),
+            (",\"authtype_mismatch\":", s.auth_type_mismatch),
+            (",\"auth_failure\":", s.auth_failure),
+            (",\"pri_zero_rcvd\":", s.priority_zero_pkts_rcvd),
+            (",\"pri_zero_sent\":", s.priority_zero_pkts_sent),
+        ],
+        t,
+    )?;
     t.write_str("}}")
+}
+
+/// Numbers behind their keys.
+fn numbers(all: &[(&str, u64)], t: &mut Text<'_>) -> Written {
+    all.iter().try_for_each(|(key, n)| uwrite!(t, "{}{}", *key, *n))
 }
 
 /// An entry of the call `status`, in the words of keepalived's hotplug script.

@@ -4,11 +4,12 @@
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use super::frames::Frames;
+use super::json::micros;
 use super::{counters, wanted};
 use crate::config::model::{Condition, Family};
 use crate::control::{CheckStatus, InstanceStatus, Reply};
 use crate::router::event::Shown;
-use crate::text::{Text, Written};
+use crate::text::{self, Text, Written};
 use crate::vrrp::stats::InstanceStats;
 use crate::vrrp::timing::Micros;
 
@@ -19,9 +20,13 @@ type OfCheck = fn(&CheckStatus<'_>) -> Option<Value>;
 
 /// What stands behind a name.
 enum Value {
-    Whole(i64),
+    Whole(i32),
+    Count(u64),
     Time(Micros),
 }
+
+/// What the names of counters end with.
+const TOTAL: &str = "_total";
 
 const INSTANCE: [(&str, OfInstance); 5] = [
     ("priority", |i| Value::Whole(i.priority.into())),
@@ -31,7 +36,7 @@ const INSTANCE: [(&str, OfInstance); 5] = [
         Value::Whole(i.master.map_or(own, |(_, priority)| priority).into())
     }),
     ("state_seconds", |i| Value::Time(i.since)),
-    ("transitions_total", |i| Value::Whole(i.transitions.into())),
+    ("transitions_total", |i| Value::Count(i.transitions.into())),
 ];
 
 const CHECK: [(&str, OfCheck); 5] = [
@@ -44,70 +49,66 @@ const CHECK: [(&str, OfCheck); 5] = [
         Condition::Value(n) => Some(Value::Whole(n.into())),
         _ => None,
     }),
-    ("check_fails", |c| Some(Value::Whole(c.fails.into()))),
+    ("check_fails", |c| Some(Value::Count(c.fails.into()))),
     ("check_last_seconds", |c| c.last.map(Value::Time)),
-    ("check_runs_total", |c| Some(Value::Whole(c.count.into()))),
+    ("check_runs_total", |c| Some(Value::Count(c.count.into()))),
 ];
 
 /// Writes `frames`, or what is called `only`.
 pub fn prometheus(frames: &Frames, only: Option<&str>, t: &mut Text<'_>) -> Written {
     for reply in frames.walk() {
         let Reply::Router(r) = reply else { continue };
-        kind("info", t)?;
-        let (version, id) = (Label(r.version), Label(r.router_id));
-        uwrite!(t, "picovrrp_info{{version=\"{}\",router_id=\"{}\"}} 1\n", version, id)?;
-        kind("uptime_seconds", t)?;
-        t.write_str("picovrrp_uptime_seconds")?;
-        value(&Value::Time(r.uptime), t)?;
+        kind("info", "", t)?;
+        metric("info", "", &[("version", r.version), ("router_id", r.router_id)], &Value::Whole(1), t)?;
+        kind("uptime_seconds", "", t)?;
+        metric("uptime_seconds", "", &[], &Value::Time(r.uptime), t)?;
         let s = r.stats;
         for (name, n) in [
-            ("checksum_errors_total", s.checksum_errors),
-            ("version_errors_total", s.version_errors),
-            ("vrid_errors_total", s.vrid_errors),
-            ("ip_ttl_errors_total", s.ip_ttl_errors),
-            ("router_packet_length_errors_total", s.packet_length_errors),
+            ("checksum_errors", s.checksum_errors),
+            ("version_errors", s.version_errors),
+            ("vrid_errors", s.vrid_errors),
+            ("ip_ttl_errors", s.ip_ttl_errors),
+            ("router_packet_length_errors", s.packet_length_errors),
         ] {
-            kind(name, t)?;
-            uwrite!(t, "picovrrp_{} {}\n", name, n)?;
+            kind(name, TOTAL, t)?;
+            metric(name, TOTAL, &[], &Value::Count(n), t)?;
         }
     }
-    kind("instance_state", t)?;
+    kind("instance_state", "", t)?;
     for i in instances(frames, only) {
         let family = if i.family == Family::V4 { "ipv4" } else { "ipv6" };
-        uwrite!(t, "picovrrp_instance_state{{instance=\"{}\",interface=\"{}\"", Label(i.name), Label(i.interface))?;
-        uwrite!(t, ",vrid=\"{}\",family=\"{}\"}} {}\n", i.vrid, family, number(i.state))?;
+        let vrid = text::cut_to::<4>(&mut |t| uwrite!(t, "{}", i.vrid));
+        let labels = [("instance", i.name), ("interface", i.interface), ("vrid", &*vrid), ("family", family)];
+        metric("instance_state", "", &labels, &state(i.state), t)?;
     }
     for (name, of) in INSTANCE {
-        kind(name, t)?;
+        kind(name, "", t)?;
         for i in instances(frames, only) {
-            uwrite!(t, "picovrrp_{}{{instance=\"{}\"}}", name, Label(i.name))?;
-            value(&of(&i), t)?;
+            metric(name, "", &[("instance", i.name)], &of(&i), t)?;
         }
     }
     for (n, (name, _)) in counters(&InstanceStats::default()).into_iter().enumerate() {
-        uwrite!(t, "# TYPE picovrrp_{}_total counter\n", name)?;
+        kind(name, TOTAL, t)?;
         for i in instances(frames, only) {
-            let count = counters(&i.stats)[n].1;
-            uwrite!(t, "picovrrp_{}_total{{instance=\"{}\"}} {}\n", name, Label(i.name), count)?;
+            metric(name, TOTAL, &[("instance", i.name)], &Value::Count(counters(&i.stats)[n].1), t)?;
         }
     }
-    kind("group_state", t)?;
+    kind("group_state", "", t)?;
     for reply in frames.walk() {
         if let Reply::Group(g) = reply
             && wanted(only, g.name)
         {
-            uwrite!(t, "picovrrp_group_state{{group=\"{}\"}} {}\n", Label(g.name), number(g.state))?;
+            metric("group_state", "", &[("group", g.name)], &state(g.state), t)?;
         }
     }
     for (name, of) in CHECK {
-        kind(name, t)?;
+        kind(name, "", t)?;
         for reply in frames.walk() {
             if let Reply::Check(c) = reply
                 && wanted(only, c.name)
                 && let Some(v) = of(&c)
             {
-                uwrite!(t, "picovrrp_{}{{check=\"{}\",kind=\"{}\"}}", name, Label(c.name), Label(c.kind))?;
-                value(&v, t)?;
+                metric(name, "", &[("check", c.name), ("kind", c.kind)], &v, t)?;
             }
         }
     }
@@ -122,31 +123,36 @@ fn instances<'a>(frames: &'a Frames, only: Option<&'a str>) -> impl Iterator<Ite
 }
 
 /// The line that says what kind of metric follows; what ends in `_total` counts.
-fn kind(name: &str, t: &mut Text<'_>) -> Written {
-    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-    uwrite!(t, "# TYPE picovrrp_{} {}\n", name, kind)
+fn kind(name: &str, total: &str, t: &mut Text<'_>) -> Written {
+    let kind = if total == TOTAL || name.ends_with(TOTAL) { "counter" } else { "gauge" };
+    uwrite!(t, "# TYPE picovrrp_{}{} {}\n", name, total, kind)
+}
+
+/// The line of a metric.
+fn metric(name: &str, total: &str, labels: &[(&str, &str)], v: &Value, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "picovrrp_{}{}", name, total)?;
+    let mut before = "{";
+    for (label, value) in labels {
+        uwrite!(t, "{}{}=\"{}\"", core::mem::replace(&mut before, ","), *label, Label(value))?;
+    }
+    t.write_str(if labels.is_empty() { " " } else { "} " })?;
+    match v {
+        Value::Whole(n) => uwrite!(t, "{}", *n)?,
+        Value::Count(n) => uwrite!(t, "{}", *n)?,
+        Value::Time(d) => micros(*d, t)?,
+    }
+    t.write_str("\n")
 }
 
 /// SNMP's and keepalived's numbers, and one for what neither has.
-fn number(state: Shown) -> u8 {
-    match state {
+fn state(state: Shown) -> Value {
+    Value::Whole(match state {
         Shown::Init => 0,
         Shown::Backup => 1,
         Shown::Master => 2,
         Shown::Fault => 3,
         Shown::Stop => 4,
-    }
-}
-
-fn value(v: &Value, t: &mut Text<'_>) -> Written {
-    match v {
-        Value::Whole(n) => uwrite!(t, " {}\n", *n),
-        Value::Time(d) => {
-            t.write_str(" ")?;
-            super::json::micros(*d, t)?;
-            t.write_str("\n")
-        }
-    }
+    })
 }
 
 /// What stands in a label's value: backslash, quote and line feed are escaped, other control characters

@@ -174,6 +174,12 @@ pub(super) static SCHEMAS: [Schema; 17] = [
         ],
         foreign: &[
             foreign("linkbeat_use_polling", When::Never, ""),
+            // What the init script of picovrrp's own package reads.
+            foreign("config_file", When::Never, ""),
+            foreign("uci_file", When::Never, ""),
+            foreign("firewall", When::Never, ""),
+            foreign("realtime", When::Never, ""),
+            foreign("lock_memory", When::Never, ""),
             foreign("notification_email", When::Always, MAIL),
             foreign("notification_email_from", When::Always, MAIL),
             foreign("smtp_server", When::Always, MAIL),

@@ -417,6 +417,33 @@ fn merged() {
     assert_eq!(printed, "instance i on e vrid 3 priority 9\n  address 10.0.0.1/24\n  address 10.0.0.2/24\n");
 }
 
+/// What the init script of our own package reads is no matter of the configuration, and not mentioned.
+#[test]
+fn options_of_the_init_script() {
+    let text = "config ipaddress\n option name a\n option address 10.0.0.1\nconfig vrrp_instance\n option name i\n\
+                option interface e\n option virtual_router_id 3\n list virtual_ipaddress a\n";
+    let options = "config globals globals\n option config_file /etc/picovrrp.conf\n option uci_file /etc/config/x\n\
+                   option firewall 0\n option realtime 50\n option lock_memory 1\n";
+    let (with, without) = (import_text(&format!("{options}{text}")), import_text(text));
+    assert_eq!((with.said.as_str(), with.printed), ("", without.printed));
+}
+
+/// The commands of hooks are known by their places, so that it is seen whether they can be run.
+#[test]
+fn hooks_are_noted() {
+    let text = "config vrrp_sync_group\n option name g\n list group i\n option notify_fault /fault\n\
+                config ipaddress\n option name a\n option address 10.0.0.1\nconfig vrrp_instance\n option name i\n\
+                option interface e\n option virtual_router_id 3\n list virtual_ipaddress a\n option notify '/any x'\n";
+    let (mut config, mut diag, mut commands) = (Config::default(), Diagnostics::new(), Commands::new());
+    let networks = Networks::new();
+    let options = Options { mode: Mode::Strict, strict: false, networks: &networks };
+    import(&mut text.as_bytes(), &options, &mut config, &mut diag, Some(&mut commands)).unwrap();
+    assert_eq!(diag.errors(), 0);
+    let mut noted: Vec<_> = commands.list().iter().map(|c| (c.at.line, c.what, config.str(c.command))).collect();
+    noted.sort();
+    assert_eq!(noted, [(4, "notify_fault", "/fault"), (13, "notify", "/any x")]);
+}
+
 #[test]
 fn outcomes() {
     let got = import_text("config globals 'globals'\n option enabled 0\n option alt_config_file /etc/ka.conf\n");

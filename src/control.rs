@@ -25,13 +25,22 @@ const HEADER: usize = 3;
 
 /// What a command asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Request {
+pub enum Request<'a> {
     /// Everything that `status` shows.
     Status,
     /// Hand over and stop. The connection closes when that is done.
     Stop,
     /// Read the configuration again.
     Reload,
+    /// Make an instance or a group hand over and stay Backup, for a while or until it is resumed.
+    Yield {
+        /// Which.
+        name: &'a str,
+        /// How long.
+        length: Option<Micros>,
+    },
+    /// The end of that.
+    Resume(&'a str),
 }
 
 /// What the daemon answers.
@@ -64,6 +73,13 @@ pub enum Reply<'a> {
     /// A route of the instance before; behind its addresses.
     #[serde(borrow)]
     Route(RouteStatus<'a>),
+    /// The instance before was told to yield: for how long yet, unless until it is resumed.
+    Yielded(Option<Micros>),
+    /// What became of the last reload; behind all checks, if there was one.
+    #[serde(borrow)]
+    Reloaded(ReloadStatus<'a>),
+    /// Not done: there is nothing of that name.
+    Unknown,
 }
 
 /// The daemon as a whole.
@@ -225,6 +241,17 @@ pub struct CheckStatus<'a> {
     pub every: Micros,
 }
 
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus<'a> {
+    /// Since then.
+    pub ago: Micros,
+    /// What it took.
+    pub took: Micros,
+    /// Why all stayed as it was; empty if it did not.
+    pub error: &'a str,
+}
+
 /// Why a frame cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
@@ -363,7 +390,10 @@ mod tests {
         };
         let route_status = RouteStatus::new(&route, "interface-15-by");
         assert_eq!(route_status.route(), route);
+        let reload = ReloadStatus { ago: Micros(u64::MAX), took: Micros(u64::MAX), error: &error };
         for reply in [
+            Reply::Reloaded(reload),
+            Reply::Yielded(Some(Micros(u64::MAX))),
             Reply::Route(route_status),
             Reply::Instance(instance()),
             Reply::Track(track),
@@ -404,7 +434,9 @@ mod tests {
 
     #[test]
     fn requests() {
-        for request in [Request::Status, Request::Stop, Request::Reload] {
+        let name = "n".repeat(MAX_NAME);
+        let yielding = Request::Yield { name: &name, length: Some(Micros(u64::MAX)) };
+        for request in [Request::Status, Request::Stop, Request::Reload, yielding, Request::Resume(&name)] {
             let mut buf = [0; MAX_FRAME];
             let frame = encode(&mut buf, &request).unwrap().to_vec();
             let mut copy = [0; MAX_FRAME];

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use argh::FromArgs;
+use picovrrp::config::line::duration;
 use picovrrp::control::{self, Bad, MAX_FRAME, Reply, Request};
 use picovrrp::status::{Json, Render, Table};
 use picovrrp::sys::control_socket;
@@ -35,13 +36,34 @@ pub(super) struct Reload {}
 #[argh(subcommand, name = "stop")]
 pub(super) struct Stop {}
 
+/// Hand an instance or a group over to another router, and stay backup until it is resumed.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "yield")]
+pub(super) struct Yield {
+    /// the instance or group
+    #[argh(positional)]
+    name: String,
+    /// the word for, and how long (30s, 10m); without them until 'resume'
+    #[argh(positional)]
+    length: Vec<String>,
+}
+
+/// Let an instance or a group that was told to yield take part again.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "resume")]
+pub(super) struct Resume {
+    /// the instance or group
+    #[argh(positional)]
+    name: String,
+}
+
 /// How long the daemon may take over a frame; a stop takes as long as a hand-over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Connection(Stdio<UnixStream>);
 
 impl Connection {
-    fn open(dir: &Path, request: Request) -> Result<Connection, Exit> {
+    fn open(dir: &Path, request: Request<'_>) -> Result<Connection, Exit> {
         let no_daemon = |e: io::Error| {
             complain(&format!("no daemon answers in {}: {e}", dir.display()));
             if e.kind() == io::ErrorKind::PermissionDenied { Exit::System } else { Exit::NoDaemon }
@@ -124,10 +146,43 @@ pub(super) fn status(dir: &Path, status: &Status) -> Exit {
 }
 
 pub(super) fn reload(dir: &Path) -> Exit {
-    match Connection::open(dir, Request::Reload).and_then(|mut c| c.next(&mut |_| {})) {
+    ask(dir, Request::Reload)
+}
+
+/// Asks for something that is done or not.
+fn ask(dir: &Path, request: Request<'_>) -> Exit {
+    let mut unknown = false;
+    match Connection::open(dir, request).and_then(|mut c| c.next(&mut |reply| unknown = *reply == Reply::Unknown)) {
+        Ok(_) if unknown => {
+            complain("no instance or group is called that");
+            Exit::NoDaemon
+        }
         Ok(_) => Exit::Ok,
         Err(exit) => exit,
     }
+}
+
+pub(super) fn yield_to_others(dir: &Path, args: &Yield) -> Exit {
+    let words: Vec<&str> = args.length.iter().map(String::as_str).collect();
+    let length = match words[..] {
+        [] => None,
+        ["for", length] => match duration(length) {
+            Some(length) => Some(length),
+            None => {
+                complain(&format!("'{length}' is no length of time: 30s, 10m"));
+                return Exit::Usage;
+            }
+        },
+        _ => {
+            complain("yield NAME [for LENGTH]");
+            return Exit::Usage;
+        }
+    };
+    ask(dir, Request::Yield { name: &args.name, length })
+}
+
+pub(super) fn resume(dir: &Path, args: &Resume) -> Exit {
+    ask(dir, Request::Resume(&args.name))
 }
 
 /// Returns when the daemon is gone, its addresses handed over.

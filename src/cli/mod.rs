@@ -70,6 +70,8 @@ enum Command {
     Import(import::Import),
     Status(client::Status),
     Reload(client::Reload),
+    Yield(client::Yield),
+    Resume(client::Resume),
     Stop(client::Stop),
 }
 
@@ -103,6 +105,8 @@ pub(crate) fn run(words: &[&str]) -> Exit {
         Some(Command::Import(c)) => import::run(&c),
         Some(Command::Status(c)) => client::status(dir, &c),
         Some(Command::Reload(_)) => client::reload(dir),
+        Some(Command::Yield(c)) => client::yield_to_others(dir, &c),
+        Some(Command::Resume(c)) => client::resume(dir, &c),
         Some(Command::Stop(_)) => client::stop(dir),
     }
 }

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use super::Core;
 use super::checks::Runs;
+use super::reload::{LastReload, until_that};
 use crate::control::{
-    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouteStatus,
-    RouterStatus, TrackStatus,
+    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, ReloadStatus, Reply, Request,
+    RouteStatus, RouterStatus, TrackStatus,
 };
-use crate::router::Router;
 use crate::router::event::RouteId;
+use crate::router::{FOR_EVER, Router};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
@@ -69,8 +70,24 @@ impl Client<'_> {
                 self.send(&Reply::End).await?;
                 return Ok(true);
             }
+            Ok(Request::Yield { name, length }) => {
+                let now = clock::now();
+                let until = length.map_or(FOR_EVER, |length| now + length);
+                let known = core.borrow_mut().set_yield(name, Some(until), now);
+                // When it is done it is done.
+                until_that(core, &|core| !core.router.is_leaving()).await;
+                self.send(&known.map_or(Reply::Unknown, |()| Reply::End)).await?;
+            }
+            Ok(Request::Resume(name)) => {
+                let known = core.borrow_mut().set_yield(name, None, clock::now());
+                self.send(&known.map_or(Reply::Unknown, |()| Reply::End)).await?;
+            }
             Ok(Request::Reload) => {
-                let refused = core.borrow_mut().reload(clock::now());
+                let mut refused = core.borrow_mut().reload(clock::now());
+                until_that(core, &|core| core.coming.is_none()).await;
+                if refused.is_ok() && core.borrow().stopping.is_some() {
+                    refused = Err("the daemon is stopping".to_owned());
+                }
                 match &refused {
                     Ok(()) => self.send(&Reply::End).await?,
                     Err(why) => self.send(&Reply::Refused(fitting(why))).await?,
@@ -128,6 +145,7 @@ impl Client<'_> {
             if !self.send_one(core, &mut buffer, &|now| now.instance(i)).await? {
                 break;
             }
+            self.send_one(core, &mut buffer, &|now| now.yielded(i)).await?;
             self.send_all(core, &mut buffer, &|now, a| now.address(i, a)).await?;
             self.send_all(core, &mut buffer, &|now, r| now.route(i, r)).await?;
             self.send_all(core, &mut buffer, &|now, t| now.track(i, t)).await?;
@@ -139,6 +157,7 @@ impl Client<'_> {
             self.send_all(core, &mut buffer, &|now, m| now.member(g, m)).await?;
         }
         self.send_all(core, &mut buffer, &|now, c| now.check(c)).await?;
+        self.send_one(core, &mut buffer, &|now| now.reload()).await?;
         self.send(&Reply::End).await
     }
 
@@ -193,6 +212,7 @@ struct Now<'a> {
     router: &'a Router,
     /// Parallel to the configuration's checks.
     runs: &'a [Runs],
+    reload: Option<&'a LastReload>,
     /// When the daemon started.
     started: Instant,
     now: Instant,
@@ -200,7 +220,8 @@ struct Now<'a> {
 
 impl<'a> Now<'a> {
     fn new(core: &'a Core) -> Now<'a> {
-        Now { router: &core.router, runs: &core.runs, started: core.started, now: clock::now() }
+        let reload = core.last_reload.as_ref();
+        Now { router: &core.router, runs: &core.runs, reload, started: core.started, now: clock::now() }
     }
 
     /// What never changed is as it is since the start.
@@ -233,6 +254,16 @@ impl<'a> Now<'a> {
             reason: v.reason,
             stats: *v.stats,
         }))
+    }
+
+    fn yielded(&self, i: usize) -> Option<Reply<'a>> {
+        let until = self.router.view(i)?.yielded?;
+        Some(Reply::Yielded((until < FOR_EVER).then(|| until.since(self.now))))
+    }
+
+    fn reload(&self) -> Option<Reply<'a>> {
+        let last = self.reload?;
+        Some(Reply::Reloaded(ReloadStatus { ago: self.now.since(last.at), took: last.took, error: &last.error }))
     }
 
     fn address(&self, i: usize, a: usize) -> Option<Reply<'a>> {
@@ -335,7 +366,7 @@ mod tests {
         let error = crate::check::Reason::try_from("no answer in time").unwrap();
         let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error, at: None };
         let runs = [Runs::default(), ran];
-        let now = Now { router: &router, runs: &runs, started: Instant(1_000), now: Instant(4_000) };
+        let now = Now { router: &router, runs: &runs, reload: None, started: Instant(1_000), now: Instant(4_000) };
         let track = TrackStatus { name: "number", condition: Condition::Value(-3), weight: 2, reverse: true };
         assert_eq!((now.track(0, 0), now.track(0, 1)), (Some(Reply::Track(track)), None));
         assert_eq!(now.track(1, 0), Some(Reply::Track(track)), "what one member tracks counts for the other");

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::Waker;
 
 use heapless::Vec;
 use smol::LocalExecutor;
@@ -25,7 +26,7 @@ use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::syslog::{self, Limiter};
+use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::vrrp::timing::{Instant, Micros};
@@ -37,8 +38,10 @@ mod io_actions;
 mod lines;
 mod links;
 mod ownership;
+mod reload;
 mod report;
 mod routes;
+mod yields;
 
 use clients::Clients;
 use hooks::{Flag, Hooks, Lifecycle};
@@ -115,6 +118,12 @@ pub struct Core {
     stopping: Option<Instant>,
     /// Raised then.
     halt: Rc<Flag>,
+    /// A configuration that waits for instances to hand over which it has no more.
+    coming: Option<reload::Coming>,
+    /// What became of the last reload.
+    last_reload: Option<reload::LastReload>,
+    /// Tasks that look at all this again after each step.
+    waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -167,6 +176,9 @@ impl Daemon {
             notifier: Rc::new(Notifier::new()),
             runs: Vec::new(),
             stopping: None,
+            coming: None,
+            last_reload: None,
+            waiting: Vec::new(),
             halt: Rc::default(),
             parting: Vec::new(),
         };
@@ -264,6 +276,7 @@ impl Daemon {
             }
             context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
+            core.borrow_mut().change_over(now);
         }
     }
 
@@ -326,9 +339,9 @@ impl Core {
 
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
-        while let Some((ifindex, family)) = self.io.rebinds.pop() {
+        while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
-            self.io.listen(ifindex, family, listen.as_ref());
+            self.io.listen(ifindex, family, afresh, listen.as_ref());
         }
         if !self.io.unrecorded.is_empty() || !self.io.late_routes.is_empty() || self.ownership_changed {
             self.record();
@@ -394,6 +407,7 @@ impl Core {
         self.read_links(now)?;
         self.adopt(now)?;
         self.read_all_addresses(now);
+        self.read_yields(now);
         self.record();
         self.starting = hooks::has(self.router.config(), Lifecycle::Startup);
         if !self.starting {
@@ -420,67 +434,9 @@ impl Core {
     fn stop(&mut self, now: Instant) {
         log::info!("stopping");
         self.stopping.get_or_insert(now);
+        self.coming = None;
         self.halt.raise();
         self.handle(Event::Stop, now);
-    }
-
-    /// Reads the configuration again. The error says why all stays as it was.
-    fn reload(&mut self, now: Instant) -> Result<(), String> {
-        if self.stopping.is_some() {
-            return Err("the daemon is stopping".to_owned());
-        }
-        let mut config = Box::new(Config::default());
-        let mut found = Box::new(Diagnostics::new());
-        if let Err(e) = (self.reader)(&mut config, &mut found) {
-            let why = format!("{}: {e}", self.file.display());
-            log::error!("reload refused, the running configuration stays: {why}");
-            return Err(why);
-        }
-        let mut lines = std::vec::Vec::new();
-        // Writing to memory cannot fail.
-        let _ = found.print(&self.file.to_string_lossy(), &mut lines);
-        let lines = String::from_utf8_lossy(&lines).into_owned();
-        if found.errors() > 0 {
-            lines.lines().for_each(|l| log::error!("{l}"));
-            log::error!("reload refused, the running configuration stays");
-            let mut all = lines.lines().filter(|l| !l.contains(": warning: "));
-            let first = all.next().unwrap_or("").to_owned();
-            return Err(match all.count() {
-                0 => first,
-                more => format!("{first} (and {more} more: 'picovrrp check' shows them)"),
-            });
-        }
-        lines.lines().for_each(|l| log::warn!("{l}"));
-        let user = match script_user(&config) {
-            Ok(user) => user,
-            Err(why) => {
-                log::error!("reload refused, the running configuration stays: {why}");
-                return Err(why);
-            }
-        };
-        syslog::set_level(config.log_level);
-        // Other addresses and routes have other numbers: none is put on before the file names it.
-        self.io.recorded.fill(false);
-        self.io.recorded_routes.fill(false);
-        hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
-        self.script_user = user;
-        let runs = checks::inherit(&self.runs, self.router.config(), &config);
-        self.router.reload(config, now, &mut self.io);
-        self.begin_configuration();
-        self.runs = runs;
-        self.settle(now);
-        if let Err(e) = self.read_links(now) {
-            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
-        }
-        self.read_all_addresses(now);
-        self.record();
-        if !self.starting {
-            self.handle(Event::Start, now);
-            // What went while the watch was changed was not told.
-            self.handle(Event::Routes, now);
-        }
-        log::info!("reloaded");
-        Ok(())
     }
 
     fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {

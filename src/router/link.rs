@@ -290,7 +290,7 @@ impl Router {
 
     fn rebind(&mut self, ifindex: u32, out: &mut dyn Actions) {
         for family in [Family::V4, Family::V6] {
-            out.act(Action::Rebind { ifindex, family });
+            out.act(Action::Rebind { ifindex, family, afresh: true });
         }
     }
 
@@ -356,12 +356,20 @@ impl Router {
                 if self.slots[i].shown == Shown::Fault {
                     // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
                     let ifindex = self.links[self.slots[i].link as usize].ifindex;
-                    out.act(Action::Rebind { ifindex, family: self.config.instances[i].family });
+                    let family = self.config.instances[i].family;
+                    out.act(Action::Rebind { ifindex, family, afresh: true });
                 }
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);
                 self.follow(i, outcome, now, out);
+            }
+            (super::Phase::Running, None) if running => {
+                let p = self.parameters(i);
+                if p.aside {
+                    let outcome = self.slots[i].election.stand_aside(&p, now);
+                    self.follow(i, outcome, now, out);
+                }
             }
             // The interface works, so the successor can be told and awaited.
             (super::Phase::Running, Some(Fault::Tracked | Fault::Group)) if running => {

@@ -10,6 +10,7 @@
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `group`: instances that are Active together or not at all.
+//! - `aside`: instances that leave being Active to other routers, because they were told to.
 //! - `perform`: what an instance does as Active.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
@@ -29,6 +30,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Instant, Micros};
 
 mod announce;
+mod aside;
 mod checksum;
 mod deadlines;
 pub mod event;
@@ -42,9 +44,10 @@ mod tracking;
 mod view;
 
 pub use announce::PACE;
+pub use aside::FOR_EVER;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
-pub use reload::{same, same_check};
+pub use reload::{counterpart, same_check};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
@@ -83,6 +86,10 @@ struct Slot {
     fault: Option<Fault>,
     /// Its sync group.
     group: Option<u8>,
+    /// Handed over on purpose: until this moment it stays Backup, and all of its group.
+    yielded: Option<Instant>,
+    /// The configuration that comes has no such instance.
+    parting: bool,
     /// What was last told outside.
     shown: Shown,
     /// When that changed.
@@ -265,6 +272,8 @@ impl Router {
             Event::RouteFailed(id) => self.route_failed(id),
             Event::RouteRestored(id) => self.route_restored(id, out),
             Event::Routes => self.keep_routes(out),
+            Event::Yield { instance, until } => self.stand_aside(instance.0 as usize, Some(until), now, out),
+            Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
         if self.is_stopped() {
@@ -324,6 +333,7 @@ impl Router {
             if !drained && matches!(self.slots[i].election.state(), State::Backup { .. }) {
                 return;
             }
+            self.end_yield(i, now, out);
             let p = self.parameters(i);
             let slot = &mut self.slots[i];
             let outcome = if due > now && slot.election.deadline() == Some(due) {
@@ -355,6 +365,7 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
+            aside: self.slots[i].parting || self.yielded(i).is_some(),
         }
     }
 
@@ -370,6 +381,7 @@ impl Router {
         let priority = self.slots[i].priority;
         match outcome {
             Outcome::Nothing | Outcome::Outlasted => {}
+            Outcome::Unclaimed => self.slots[i].master = None,
             Outcome::BecameActive(reason) => {
                 self.send_advert(i, priority, out);
                 self.install(i, out);
@@ -451,7 +463,8 @@ impl Router {
 
     fn rearm(&mut self, i: usize) {
         let slot = &self.slots[i];
-        let due = [slot.election.deadline(), slot.announce.deadline()].into_iter().flatten().min();
+        let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
+        let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
         self.deadlines.set(i as u8, due);
     }
 
@@ -490,6 +503,8 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            yielded: None,
+            parting: false,
             shown: Shown::Init,
             since: Instant(0),
             transitions: 0,

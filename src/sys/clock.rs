@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::{Instant as StdInstant, SystemTime};
 
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 static EPOCH: OnceLock<StdInstant> = OnceLock::new();
 
@@ -16,6 +16,15 @@ pub fn now() -> Instant {
     let epoch = EPOCH.get_or_init(StdInstant::now);
     // 64 bits of microseconds last for half a million years.
     Instant(epoch.elapsed().as_micros() as u64)
+}
+
+/// What [`now`]'s clock has counted since the machine started: the same in every process.
+pub fn since_boot() -> Micros {
+    // The kernel's own struct of this call: two words, of which the second are nanoseconds.
+    let mut time: [libc::c_long; 2] = [0; 2];
+    // SAFETY: the kernel writes two words to where the pointer leads, which live through the call.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    Micros(time[0] as u64 * 1_000_000 + time[1] as u64 / 1_000)
 }
 
 /// Seconds since 1970 by the wall clock, for time stamps that people read; 0 before 1970.

@@ -18,6 +18,8 @@ use crate::vrrp::timing::{Centis, Micros};
 pub const VERSION: u8 = 2;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
+/// The longest line of the log.
+pub const MAX_LINE: usize = 320;
 /// The longest reason of a failed check, in bytes.
 pub const MAX_ERROR: usize = 128;
 
@@ -41,6 +43,8 @@ pub enum Request<'a> {
     },
     /// The end of that.
     Resume(&'a str),
+    /// Everything that happens, as it happens, until the client goes away.
+    Watch,
 }
 
 /// What the daemon answers.
@@ -80,6 +84,9 @@ pub enum Reply<'a> {
     Reloaded(ReloadStatus<'a>),
     /// Not done: there is nothing of that name.
     Unknown,
+    /// Something that happened.
+    #[serde(borrow)]
+    Happened(Happening<'a>),
 }
 
 /// The daemon as a whole.
@@ -252,6 +259,57 @@ pub struct ReloadStatus<'a> {
     pub error: &'a str,
 }
 
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Nothing happened: this is the state of an instance when the watching begins.
+    Now,
+    /// An instance changed its state.
+    State,
+    /// A group did.
+    Group,
+    /// A check did.
+    Check,
+    /// The effective priority of an instance is another.
+    Priority,
+    /// A packet was refused, or is odd.
+    Packet,
+    /// Something else worth a line in the log.
+    Notice,
+}
+
+impl Kind {
+    /// The word for it in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Now => "now",
+            Kind::State => "state",
+            Kind::Group => "group",
+            Kind::Check => "check",
+            Kind::Priority => "priority",
+            Kind::Packet => "packet",
+            Kind::Notice => "notice",
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happening<'a> {
+    /// When, since 1970.
+    pub at: Micros,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// To which instance, group or check; empty if to none.
+    pub name: &'a str,
+    /// The state before, of what has states.
+    pub from: &'a str,
+    /// The state now.
+    pub to: &'a str,
+    /// The line of the log.
+    pub text: &'a str,
+}
+
 /// Why a frame cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
@@ -310,6 +368,8 @@ pub fn read_frame<'b>(from: &mut impl Read, buf: &'b mut [u8; MAX_FRAME]) -> Res
 
 // The longest frame: two names, the counters as varints of at most ten bytes, and the rest.
 static_assertions::const_assert!(HEADER + MAX_NAME + MAX_IFNAME + 18 * 10 + 120 <= MAX_FRAME);
+// A happening: its name, two states, its line, and the rest.
+static_assertions::const_assert!(HEADER + MAX_NAME + MAX_LINE + 2 * 10 + 40 <= MAX_FRAME);
 // A check: its name, its reason, and the rest.
 static_assertions::const_assert!(HEADER + MAX_NAME + MAX_ERROR + 80 <= MAX_FRAME);
 
@@ -391,7 +451,11 @@ mod tests {
         let route_status = RouteStatus::new(&route, "interface-15-by");
         assert_eq!(route_status.route(), route);
         let reload = ReloadStatus { ago: Micros(u64::MAX), took: Micros(u64::MAX), error: &error };
+        let text = "t".repeat(MAX_LINE);
+        let (at, kind) = (Micros(u64::MAX), Kind::Notice);
+        let happening = Happening { at, kind, name: &name, from: "unknown", to: "unknown", text: &text };
         for reply in [
+            Reply::Happened(happening),
             Reply::Reloaded(reload),
             Reply::Yielded(Some(Micros(u64::MAX))),
             Reply::Route(route_status),
@@ -436,7 +500,9 @@ mod tests {
     fn requests() {
         let name = "n".repeat(MAX_NAME);
         let yielding = Request::Yield { name: &name, length: Some(Micros(u64::MAX)) };
-        for request in [Request::Status, Request::Stop, Request::Reload, yielding, Request::Resume(&name)] {
+        for request in
+            [Request::Status, Request::Stop, Request::Reload, yielding, Request::Resume(&name), Request::Watch]
+        {
             let mut buf = [0; MAX_FRAME];
             let frame = encode(&mut buf, &request).unwrap().to_vec();
             let mut copy = [0; MAX_FRAME];

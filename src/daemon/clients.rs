@@ -7,8 +7,9 @@ use std::rc::Rc;
 use super::Core;
 use super::checks::Runs;
 use super::reload::{LastReload, until_that};
+use super::watch::{About, Watcher};
 use crate::control::{
-    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, ReloadStatus, Reply, Request,
+    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, Kind, MAX_FRAME, ReloadStatus, Reply, Request,
     RouteStatus, RouterStatus, TrackStatus,
 };
 use crate::router::event::RouteId;
@@ -65,6 +66,17 @@ impl Client<'_> {
         let n = self.context.by(clock::now() + PATIENCE, self.request(&mut buffer)).await?;
         match control::decode::<Request>(&buffer[..n]) {
             Ok(Request::Status) => self.status(core).await?,
+            Ok(Request::Watch) => {
+                let watcher = core.borrow_mut().watch();
+                match watcher {
+                    None => self.send(&Reply::Refused("too many watch already")).await?,
+                    Some(watcher) => {
+                        let ended = self.watch(core, &watcher).await;
+                        core.borrow_mut().unwatch(&watcher);
+                        ended?;
+                    }
+                }
+            }
             Ok(Request::Stop) => {
                 core.borrow_mut().stop(clock::now());
                 self.send(&Reply::End).await?;
@@ -161,6 +173,25 @@ impl Client<'_> {
         self.send(&Reply::End).await
     }
 
+    /// The state of each instance, and then what happens, for as long as the client is there.
+    async fn watch(&self, core: &RefCell<Core>, watcher: &Watcher) -> io::Result<()> {
+        for i in 0.. {
+            if !self.send_one(core, &mut [0; MAX_FRAME], &|now| now.present(i)).await? {
+                break;
+            }
+        }
+        let mut frames = Vec::new();
+        loop {
+            let next = async {
+                watcher.next(&mut frames).await?;
+                self.send_frame(&frames).await
+            };
+            // It has nothing to say: what can be read is its end.
+            let gone = async { self.connection.read(&mut [0]).await.and(Err(io::ErrorKind::UnexpectedEof.into())) };
+            smol::future::or(next, gone).await?;
+        }
+    }
+
     /// Sends the reply that `of` makes of how things stand, if it makes one; whether it did.
     async fn send_one(
         &self,
@@ -254,6 +285,11 @@ impl<'a> Now<'a> {
             reason: v.reason,
             stats: *v.stats,
         }))
+    }
+
+    fn present(&self, i: usize) -> Option<Reply<'a>> {
+        let v = self.router.view(i)?;
+        Some(Reply::Happened(About { kind: Kind::Now, name: v.name, from: "", to: v.state.word() }.with("")))
     }
 
     fn yielded(&self, i: usize) -> Option<Reply<'a>> {

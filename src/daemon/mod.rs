@@ -41,6 +41,7 @@ mod ownership;
 mod reload;
 mod report;
 mod routes;
+mod watch;
 mod yields;
 
 use clients::Clients;
@@ -124,6 +125,8 @@ pub struct Core {
     last_reload: Option<reload::LastReload>,
     /// Tasks that look at all this again after each step.
     waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
+    /// Clients that are told what happens.
+    watchers: watch::Watchers,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -179,6 +182,7 @@ impl Daemon {
             coming: None,
             last_reload: None,
             waiting: Vec::new(),
+            watchers: Vec::new(),
             halt: Rc::default(),
             parting: Vec::new(),
         };

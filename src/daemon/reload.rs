@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::Poll;
 
+use ufmt::uwrite;
+
 use super::io_actions::Note;
 use super::report::System;
 use super::{Core, checks, hooks, script_user};
@@ -52,7 +54,9 @@ impl Core {
                 Ok(())
             }
             Err(why) => {
-                log::error!("reload refused, the running configuration stays: {why}");
+                self.notice(log::Level::Error, &mut |t| {
+                    uwrite!(t, "reload refused, the running configuration stays: {}", why.as_str())
+                });
                 let took = clock::now().since(now);
                 self.last_reload = Some(LastReload { at: now, took, error: reason(&[&why]) });
                 Err(why)
@@ -119,7 +123,7 @@ impl Core {
             self.handle(Event::Routes, now);
         }
         let took = took + clock::now().since(began);
-        log::info!("reloaded in {}.{} ms", took.0 / 1_000, took.0 / 100 % 10);
+        self.notice(log::Level::Info, &mut |t| uwrite!(t, "reloaded in {}.{} ms", took.0 / 1_000, took.0 / 100 % 10));
         self.last_reload = Some(LastReload { at: began, took, error: Reason::new() });
     }
 }

@@ -3,6 +3,7 @@
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use crate::config::model::{ChecksumForm, Condition, RouteWords};
+use crate::control::Kind;
 use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, RouteId, Shown, Transition};
 use crate::router::{FOR_EVER, Router};
 use crate::text::{Ip, Text, Written};
@@ -59,6 +60,25 @@ pub(super) fn level(report: &Report) -> log::Level {
             log::Level::Info
         }
         _ => log::Level::Warn,
+    }
+}
+
+/// What kind of thing it is, and whose.
+pub(super) fn kind(report: &Report) -> (Kind, Option<InstanceId>) {
+    match *report {
+        Report::Dropped { instance, .. } => (Kind::Packet, instance),
+        Report::IntervalLearned { instance, .. }
+        | Report::AddressListDiffers { instance, .. }
+        | Report::Conflict { instance, .. }
+        | Report::ChecksumForm { instance, .. }
+        | Report::TwoOwners { instance, .. } => (Kind::Packet, Some(instance)),
+        Report::Priority { instance, .. } => (Kind::Priority, Some(instance)),
+        Report::Yielded { instance, .. } => (Kind::Notice, Some(instance)),
+        Report::ForeignAddress { instance, .. }
+        | Report::AddressRestored { instance, .. }
+        | Report::ForeignRoute { instance, .. }
+        | Report::RouteRestored { instance, .. } => (Kind::Notice, instance),
+        Report::Check { .. } => (Kind::Check, None),
     }
 }
 

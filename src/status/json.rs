@@ -334,7 +334,7 @@ impl Render for Json<'_> {
             }
             Reply::Reloaded(r) => self.reload(r, t),
             Reply::End => self.end(t),
-            Reply::Refused(_) | Reply::Unknown => Ok(()),
+            Reply::Refused(_) | Reply::Unknown | Reply::Happened(_) => Ok(()),
         }
     }
 
@@ -370,7 +370,7 @@ fn text_or_null(s: &str, t: &mut Text<'_>) -> Written {
 }
 
 /// A JSON string (RFC 8259 §7).
-fn string(s: &str, t: &mut Text<'_>) -> Written {
+pub(super) fn string(s: &str, t: &mut Text<'_>) -> Written {
     uwrite!(t, "\"{}\"", Escaped(s))
 }
 

@@ -11,9 +11,11 @@ mod json;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use json::Json;
 pub use table::Table;
+pub use watch::{happening, happening_json};
 
 /// Turns the frames of a status into text.
 pub trait Render {

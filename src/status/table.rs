@@ -211,7 +211,7 @@ impl Render for Table<'_> {
             Reply::Track(k) => self.track(k, t),
             Reply::Member(name) => self.member(name, t),
             Reply::End => self.end(t),
-            Reply::Refused(_) | Reply::Unknown => Ok(()),
+            Reply::Refused(_) | Reply::Unknown | Reply::Happened(_) => Ok(()),
         }
     }
 
@@ -259,7 +259,7 @@ fn people(d: Micros, t: &mut Text<'_>) -> Written {
 }
 
 /// A text of somebody else's: what a terminal would obey is replaced.
-fn plain(s: &str, t: &mut Text<'_>) -> Written {
+pub(super) fn plain(s: &str, t: &mut Text<'_>) -> Written {
     s.chars().try_for_each(|c| t.write_char(if c.is_control() { '?' } else { c }))
 }
 

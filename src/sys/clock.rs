@@ -27,9 +27,14 @@ pub fn since_boot() -> Micros {
     Micros(time[0] as u64 * 1_000_000 + time[1] as u64 / 1_000)
 }
 
-/// Seconds since 1970 by the wall clock, for time stamps that people read; 0 before 1970.
+/// The time since 1970 by the wall clock, for time stamps that people read; 0 before 1970.
+pub fn wall() -> Micros {
+    Micros(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64))
+}
+
+/// The same in seconds.
 pub fn wall_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    wall().0 / 1_000_000
 }
 
 #[cfg(test)]

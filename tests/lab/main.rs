@@ -21,4 +21,5 @@ mod service;
 mod stalls;
 mod start;
 mod tracking;
+mod watch;
 mod yields;

@@ -43,6 +43,8 @@ pub enum Request<'a> {
     },
     /// The end of that.
     Resume(&'a str),
+    /// Go on as the program at this path, or as the one that is now at our own's, without an interruption.
+    Upgrade(Option<&'a str>),
     /// Everything that happens, as it happens, until the client goes away.
     Watch,
 }
@@ -500,9 +502,15 @@ mod tests {
     fn requests() {
         let name = "n".repeat(MAX_NAME);
         let yielding = Request::Yield { name: &name, length: Some(Micros(u64::MAX)) };
-        for request in
-            [Request::Status, Request::Stop, Request::Reload, yielding, Request::Resume(&name), Request::Watch]
-        {
+        for request in [
+            Request::Status,
+            Request::Stop,
+            Request::Reload,
+            yielding,
+            Request::Resume(&name),
+            Request::Watch,
+            Request::Upgrade(Some(&name)),
+        ] {
             let mut buf = [0; MAX_FRAME];
             let frame = encode(&mut buf, &request).unwrap().to_vec();
             let mut copy = [0; MAX_FRAME];

@@ -31,6 +31,15 @@ pub(super) struct Status {
 #[argh(subcommand, name = "reload")]
 pub(super) struct Reload {}
 
+/// Replace the running daemon's program without an interruption.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "upgrade")]
+pub(super) struct Upgrade {
+    /// the new program (default: what is now in the place of the running one)
+    #[argh(positional)]
+    binary: Option<std::path::PathBuf>,
+}
+
 /// Hand over and stop the daemon.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "stop")]
@@ -185,6 +194,24 @@ fn ask(dir: &Path, request: Request<'_>) -> Exit {
         }
         Ok(_) => Exit::Ok,
         Err(exit) => exit,
+    }
+}
+
+/// How long an upgrade may take: hooks are waited for, and the new program is asked first.
+const UPGRADE: Duration = Duration::from_secs(40);
+
+/// Returns when the new program runs.
+pub(super) fn upgrade(dir: &Path, args: &Upgrade) -> Exit {
+    let binary = args.binary.as_ref().and_then(|path| std::path::absolute(path).ok());
+    let binary = binary.as_ref().map(|path| path.to_string_lossy());
+    let mut connection = match Connection::open(dir, Request::Upgrade(binary.as_deref())) {
+        Ok(c) => c,
+        Err(exit) => return exit,
+    };
+    let _ = connection.0.0.set_read_timeout(Some(UPGRADE));
+    match connection.next(&mut |_| {}) {
+        Ok(_) => Exit::Ok,
+        Err(_) => Exit::System,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use super::Core;
 use super::checks::Runs;
 use super::reload::{LastReload, until_that};
 use super::watch::{About, Watcher};
+use super::{Core, upgrade};
 use crate::control::{
     self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, Kind, MAX_FRAME, ReloadStatus, Reply, Request,
     RouteStatus, RouterStatus, TrackStatus,
@@ -17,6 +18,7 @@ use crate::router::{FOR_EVER, Router};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
+use crate::sys::process::Children;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// Clients at once; one more is turned away.
@@ -38,10 +40,16 @@ impl Clients {
 }
 
 /// One client, from its request to the end of the reply.
-pub(super) async fn serve(clients: &Clients, context: &Context, core: Rc<RefCell<Core>>, connection: Connection) {
+pub(super) async fn serve(
+    clients: &Clients,
+    context: &Context,
+    children: &Children,
+    core: Rc<RefCell<Core>>,
+    connection: Connection,
+) {
     let mut parting = false;
     if let Ok(watched) = context.watch(&connection) {
-        let client = Client { context, connection: watched };
+        let client = Client { context, children, connection: watched };
         // A client that went away, or was too slow, is no matter for the log.
         parting = client.talk(&core).await.unwrap_or(false);
     }
@@ -56,6 +64,7 @@ pub(super) async fn serve(clients: &Clients, context: &Context, core: Rc<RefCell
 
 struct Client<'a> {
     context: &'a Context,
+    children: &'a Children,
     connection: Watched<'a, &'a Connection>,
 }
 
@@ -76,6 +85,12 @@ impl Client<'_> {
                         ended?;
                     }
                 }
+            }
+            Ok(Request::Upgrade(binary)) => {
+                let client = self.connection.get().as_fd();
+                // If all goes well the other program answers.
+                let why = upgrade::upgrade(self.context, self.children, core, binary, client).await;
+                self.send(&Reply::Refused(fitting(&why))).await?;
             }
             Ok(Request::Stop) => {
                 core.borrow_mut().stop(clock::now());

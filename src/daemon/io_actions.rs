@@ -195,12 +195,9 @@ impl Io {
         let at = match found {
             Some(at) => at,
             None => {
-                let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
                 let socket = VrrpSocket::open(family, ifindex)?;
                 socket.set_filter((!listen.open).then_some(&listen.vrids))?;
-                self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
-                self.sockets[free] = Some(socket);
-                free
+                self.use_socket(socket)?
             }
         };
         let Some(socket) = &mut self.sockets[at] else { return Ok(()) };
@@ -217,6 +214,18 @@ impl Io {
             socket.join(*group)?;
         }
         Ok(())
+    }
+
+    /// Listens to a socket from now on; its place.
+    pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> std::io::Result<usize> {
+        let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
+        self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
+        self.sockets[free] = Some(socket);
+        Ok(free)
+    }
+
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
+        self.sockets.iter().flatten()
     }
 
     fn close(&mut self, at: usize) {

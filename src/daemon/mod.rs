@@ -41,6 +41,7 @@ mod ownership;
 mod reload;
 mod report;
 mod routes;
+mod upgrade;
 mod watch;
 mod yields;
 
@@ -49,6 +50,7 @@ use hooks::{Flag, Hooks, Lifecycle};
 pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
+pub use upgrade::{Before, Saved, UNDERSTOOD, probed};
 
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -79,6 +81,8 @@ pub struct Setup {
     pub run_dir: RunDir,
     /// Held as long as the daemon runs.
     pub lock: Lock,
+    /// What the program before this one in the same process has left.
+    pub saved: Option<Saved>,
     /// The host's name, where the configuration has no `router-id`.
     pub host_name: String,
 }
@@ -88,7 +92,7 @@ pub struct Core {
     router: Box<Router>,
     io: Io,
     run_dir: RunDir,
-    _lock: Lock,
+    lock: Lock,
     reader: Reader,
     file: PathBuf,
     host_name: String,
@@ -125,6 +129,12 @@ pub struct Core {
     last_reload: Option<reload::LastReload>,
     /// Tasks that look at all this again after each step.
     waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
+    /// A program that is about to take our place.
+    upgrade: Option<upgrade::Upgrade>,
+    /// One is being looked at.
+    upgrading: bool,
+    /// Why the last could not be executed.
+    upgrade_failed: String,
     /// Clients that are told what happens.
     watchers: watch::Watchers,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
@@ -152,16 +162,27 @@ impl Daemon {
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
         let monitor = Monitor::open()?;
-        let listener = Listener::bind(&setup.run_dir, &setup.lock)?;
+        let (router, rest) = match &setup.saved {
+            None => (Router::new(setup.config), None),
+            Some(saved) => {
+                let broken = |_| io::Error::other("the state is not for this configuration");
+                let (router, rest) = saved.restore(setup.config).map_err(broken)?;
+                (router, Some(rest))
+            }
+        };
+        let listener = match &rest {
+            None => Listener::bind(&setup.run_dir, &setup.lock)?,
+            Some(rest) => rest.listener()?,
+        };
         reactor.add(monitor.as_fd(), MONITOR, Interest::READ)?;
         reactor.add(signals.as_fd(), SIGNALS, Interest::READ)?;
         reactor.add(listener.as_fd(), LISTENER, Interest::READ)?;
         let io = Io::new(reactor.clone(), Rtnl::open()?, Announcer::open()?);
         let mut core = Core {
-            router: Box::new(Router::new(setup.config)),
+            router: Box::new(router),
             io,
             run_dir: setup.run_dir,
-            _lock: setup.lock,
+            lock: setup.lock,
             reader: setup.reader,
             file: setup.file,
             host_name: setup.host_name,
@@ -182,18 +203,30 @@ impl Daemon {
             coming: None,
             last_reload: None,
             waiting: Vec::new(),
+            upgrade: None,
+            upgrading: false,
+            upgrade_failed: String::new(),
             watchers: Vec::new(),
             halt: Rc::default(),
             parting: Vec::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
         core.begin_configuration();
-        core.start()?;
+        let children = Children::new();
+        match &rest {
+            None => core.start()?,
+            Some(rest) => {
+                core.go_on(rest)?;
+                rest.children.iter().for_each(|pid| children.adopt(*pid));
+                children.reap();
+                rest.done();
+            }
+        }
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
             clients: Clients::default(),
             context: Context::new(reactor.clone()),
-            children: Children::new(),
+            children,
             reactor,
             monitor,
             signals,
@@ -230,6 +263,13 @@ impl Daemon {
                 checks.end();
             }
             let _ = driver.turn(tasks.as_mut());
+            if core.borrow().is_time(clock::now()) {
+                checks.end();
+                let mut core = core.borrow_mut();
+                core.execute(listener, children);
+                // It could not be: all goes on.
+                core.change_over(clock::now());
+            }
             let deadline = {
                 let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
@@ -267,7 +307,9 @@ impl Daemon {
                         if let Ok(Some(connection)) = listener.accept()
                             && clients.admit()
                         {
-                            executor.spawn(clients::serve(clients, context, core.clone(), connection)).detach();
+                            executor
+                                .spawn(clients::serve(clients, context, children, core.clone(), connection))
+                                .detach();
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {

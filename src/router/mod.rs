@@ -14,9 +14,11 @@
 //! - `perform`: what an instance does as Active.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
+//! - `snapshot`: its state, for another process to go on with.
 //! - `view`: what status shows.
 
 use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use heapless::{Vec, index_map::FnvIndexMap};
 
@@ -40,6 +42,7 @@ mod perform;
 mod receive;
 mod reload;
 mod routes;
+mod snapshot;
 mod tracking;
 mod view;
 
@@ -48,6 +51,7 @@ pub use aside::FOR_EVER;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
 pub use reload::{counterpart, same_check};
+pub use snapshot::{Broken, Pieces};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
@@ -74,10 +78,11 @@ const INDEX: usize = (2 * MAX_INSTANCES).next_power_of_two();
 type Key = (u32, Family, u8);
 
 /// State of one instance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     election: VirtualRouter,
     /// Its interface, in `links`.
+    #[serde(skip)]
     link: u8,
     /// Effective priority: the configured one and the weights of what it tracks.
     priority: u8,
@@ -85,6 +90,7 @@ struct Slot {
     source: Option<IpAddr>,
     fault: Option<Fault>,
     /// Its sync group.
+    #[serde(skip)]
     group: Option<u8>,
     /// Handed over on purpose: until this moment it stays Backup, and all of its group.
     yielded: Option<Instant>,

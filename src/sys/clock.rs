@@ -5,11 +5,25 @@
 //! library fills in, and the time read is garbage.
 
 use std::sync::OnceLock;
-use std::time::{Instant as StdInstant, SystemTime};
+use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use crate::vrrp::timing::{Instant, Micros};
 
 static EPOCH: OnceLock<StdInstant> = OnceLock::new();
+
+/// Goes on with the clock of the program that this process ran before, whose epoch was so long after the
+/// machine's start. To be called before any other function here.
+pub fn go_on(epoch: Micros) {
+    let passed = Duration::from_micros(since_boot().0.saturating_sub(epoch.0));
+    if let Some(epoch) = StdInstant::now().checked_sub(passed) {
+        let _ = EPOCH.set(epoch);
+    }
+}
+
+/// When the clock began, after the machine's start: what [`go_on`] wants.
+pub fn epoch() -> Micros {
+    Micros(since_boot().0.saturating_sub(now().0))
+}
 
 /// The present moment. The epoch is the first call in this process.
 pub fn now() -> Instant {

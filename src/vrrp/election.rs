@@ -6,6 +6,7 @@
 
 use super::stats::Reason;
 use super::timing::{Centis, Instant, Micros, Version, active_down_interval, skew_time};
+use serde::{Deserialize, Serialize};
 
 /// What the election needs to know of the configuration; it may change between two events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Heard {
 }
 
 /// The state, with the one timer that runs in it. No other timer exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// §6.4.1.
     #[default]
@@ -95,7 +96,7 @@ pub const LEAVE_MAX: Micros = Micros::from_secs(5);
 pub const LEAVE_MARGIN: Micros = Micros::from_millis(100);
 
 /// One virtual router's election.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct VirtualRouter {
     /// Its state.
     state: State,

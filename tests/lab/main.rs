@@ -21,5 +21,6 @@ mod service;
 mod stalls;
 mod start;
 mod tracking;
+mod upgrade;
 mod watch;
 mod yields;

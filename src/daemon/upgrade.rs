@@ -64,7 +64,7 @@ struct Head {
     listener: RawFd,
     client: Option<RawFd>,
     fifo: Option<RawFd>,
-    sockets: u8,
+    sockets: u16,
     children: u16,
 }
 
@@ -205,7 +205,7 @@ impl Core {
     /// All of the state, as bytes.
     fn save(&self, mut head: Head, children: &[u32]) -> Vec<u8> {
         let sockets: Vec<Socket> = self.io.sockets().map(socket).collect();
-        (head.sockets, head.children) = (sockets.len() as u8, children.len() as u16);
+        (head.sockets, head.children) = (sockets.len() as u16, children.len() as u16);
         let mut file = vec![VERSION];
         Pieces::put(&mut file, &head);
         self.router.save(&mut file);

@@ -70,9 +70,9 @@ fn no_advert_is_late_and_nothing_changes_but_the_program() {
         gaps.push(longest_gap(&t, upgraded));
     }
     println!("longest time between two adverts, each 100 ms after the other, over six upgrades: {gaps:?}");
-    // The machine may be busy; a router that is late each time is late.
-    let late = gaps.iter().filter(|gap| **gap > ms(120)).count();
-    assert!(late <= 1, "{gaps:?}");
+    // The machine may be busy for a moment; what is late each time is late.
+    gaps.sort();
+    assert!(gaps[3] <= ms(120), "{gaps:?}");
     assert!(t.one.process.running(), "a supervisor sees no end");
     assert_eq!(fs::read_to_string(t.a.dir().join("run/picovrrp.pid")).expect("the pid file"), pid);
     let (after, silence) = (t.one.instance(), pinger.stop().longest_silence(start));
@@ -94,6 +94,40 @@ fn no_advert_is_late_and_nothing_changes_but_the_program() {
     assert!(t.one.process.wait_exit(SOON).success());
     assert!(!t.a.has(VIP4));
     t.two.wait_state("MASTER", SOON);
+}
+
+#[test]
+fn thirty_two_instances_at_a_tenth_of_a_second_are_in_time_too() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let mut text = String::from("defaults version 3 advert 10cs priority 150 garp delay 0s\n");
+    for n in 1..=32 {
+        text += &format!("instance i{n} on eth0 vrid {n}\n  address 192.0.2.{}/24\n", 200 + n);
+    }
+    let mut one = Picovrrp::start(&a, &text);
+    one.wait_state("MASTER", SOON);
+    let claims = |start| {
+        let mut all = lab.wire().since(start);
+        all.retain(|s| s.is_claim_of("a"));
+        all
+    };
+    let mut gaps = Vec::new();
+    for _ in 0..4 {
+        let start = Instant::now();
+        assert!(one.command(&["upgrade"]).status.success(), "{}", one.process.log());
+        lab.wire().wait_many("adverts of a", 8 * 32, Instant::now(), SOON, |s| s.is_claim_of("a"));
+        let longest = (1..=32).map(|vrid| {
+            let of: Vec<Instant> =
+                claims(start).iter().filter(|s| s.advert().is_some_and(|x| x.vrid == vrid)).map(|s| s.at).collect();
+            assert!(of.len() > 5, "vrid {vrid}");
+            of.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        });
+        gaps.push(longest.max().unwrap_or_default());
+    }
+    println!("longest time between two adverts of one of 32 instances, over four upgrades: {gaps:?}");
+    // The machine may be busy for a moment; what is late each time is late.
+    gaps.sort();
+    assert!(gaps[1] <= ms(120), "{gaps:?}");
+    assert!(claims(Instant::now() - ms(300)).iter().all(|s| s.advert().is_some_and(|x| x.priority == 150)));
 }
 
 #[test]

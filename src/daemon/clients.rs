@@ -89,7 +89,8 @@ impl Client<'_> {
             Ok(Request::Upgrade(binary)) => {
                 let client = self.connection.get().as_fd();
                 // If all goes well the other program answers.
-                let why = upgrade::upgrade(self.context, self.children, core, binary, client).await;
+                // Rare, and larger than all else that a client can ask.
+                let why = Box::pin(upgrade::upgrade(self.context, self.children, core, binary, client)).await;
                 self.send(&Reply::Refused(fitting(&why))).await?;
             }
             Ok(Request::Stop) => {

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::{Pin, pin};
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -328,12 +329,10 @@ async fn prepare(
     // The new program reads the file: what it says is to be in place before.
     core.borrow_mut().reload(clock::now())?;
     until_that(core, &|core| core.coming.is_none()).await;
-    let ready = async {
-        until_that(core, &|core| core.not_now().is_none()).await;
-        Ok(())
-    };
     let refusal = |core: &RefCell<Core>| core.borrow().not_now().unwrap_or("it takes too long").to_owned();
-    context.by(clock::now() + PATIENCE, ready).await.map_err(|_| refusal(core))?;
+    if !in_time(context, pin!(until_that(core, &|core| core.not_now().is_none()))).await {
+        return Err(refusal(core));
+    }
     let own = std::fs::read_link("/proc/self/exe").map_err(|e| e.to_string())?.to_string_lossy().into_owned();
     let binary = binary.unwrap_or(own.strip_suffix(" (deleted)").unwrap_or(&own)).to_owned();
     if core.borrow().router.config().script_security {
@@ -342,14 +341,19 @@ async fn prepare(
     probe(context, children, core, &binary).await.map_err(|why| format!("{binary}: {why}"))?;
     let client = keep(client, true).map_err(|e| e.to_string())?;
     core.borrow_mut().upgrade = Some(Upgrade { binary, client, since: clock::now() });
-    let over = async {
-        until_that(core, &|core| core.upgrade.is_none()).await;
+    match in_time(context, pin!(until_that(core, &|core| core.upgrade.is_none()))).await {
+        true => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
+        false => Err(refusal(core)),
+    }
+}
+
+/// Whether `work` is done in time.
+async fn in_time(context: &Context, work: Pin<&mut dyn Future<Output = ()>>) -> bool {
+    let done = async {
+        work.await;
         Ok(())
     };
-    match context.by(clock::now() + PATIENCE, over).await {
-        Ok(()) => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
-        Err(_) => Err(refusal(core)),
-    }
+    context.by(clock::now() + PATIENCE, done).await.is_ok()
 }
 
 /// Asks the new program whether it understands the state.
@@ -367,9 +371,12 @@ async fn probe(context: &Context, children: &Children, core: &RefCell<Core>, bin
     let (env, stderr, leftovers) = (&[(PROBE, &*file)], Stderr::Capture, Leftovers::Kill);
     let program = Program { words: &words, env, user: None, nice: 0, stderr, leftovers };
     let child = children.spawn(&program).map_err(|e| e.to_string())?;
-    let ended = async { Ok(child.ended().await) };
-    let ended =
-        context.by(clock::now() + PATIENCE, ended).await.map_err(|_| "it does not answer in time".to_owned())?;
+    let ended = async {
+        child.ended().await;
+    };
+    if !in_time(context, pin!(ended)).await {
+        return Err("it does not answer in time".to_owned());
+    }
     if let Some((step, e)) = child.not_started() {
         return Err(format!("{step}: {e}"));
     }
@@ -377,7 +384,7 @@ async fn probe(context: &Context, children: &Children, core: &RefCell<Core>, bin
     let n = child.stderr.as_ref().and_then(|fd| rustix::io::read(fd, &mut said).ok()).unwrap_or(0);
     let said = String::from_utf8_lossy(&said[..n]).into_owned();
     match said.lines().last() {
-        Some(line) if ended == Ended::Exited(0) && line.ends_with(UNDERSTOOD) => Ok(()),
+        Some(line) if child.has_ended() == Some(Ended::Exited(0)) && line.ends_with(UNDERSTOOD) => Ok(()),
         Some(line) => Err(format!("it refuses: {line}")),
         None => Err("it is no picovrrp that can go on from here".to_owned()),
     }

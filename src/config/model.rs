@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 mod checks;
+mod delay;
 mod routes;
 
 pub use checks::{
     Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked, Weights,
 };
+pub use delay::{LinkDelay, MAX_DELAY};
 pub use routes::{MAIN_TABLE, Route, RouteWords, network};
 
 /// Reads a limit from the build's environment, so that a build may raise it.
@@ -51,6 +53,8 @@ pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 /// Network interfaces that all instances and addresses name together.
 pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
+/// Interfaces whose changes count after a delay (`PICOVRRP_MAX_DELAYS`).
+pub const MAX_DELAYS: usize = limit(option_env!("PICOVRRP_MAX_DELAYS"), 16);
 /// Multicast groups on one interface and family.
 pub const MAX_MULTICAST_GROUPS: usize = 8;
 /// Sync groups (`PICOVRRP_MAX_GROUPS`; at most 255).
@@ -337,6 +341,8 @@ pub struct Instance {
     pub garp: Garp,
     /// What we send over IPv4 in version 3.
     pub checksum: ChecksumForm,
+    /// Whether it is in Fault while its interface is down.
+    pub track_primary: bool,
 }
 
 impl Default for Instance {
@@ -363,6 +369,7 @@ impl Default for Instance {
             password: None,
             garp: Garp::default(),
             checksum: ChecksumForm::Plain,
+            track_primary: true,
         }
     }
 }
@@ -424,6 +431,8 @@ pub struct Config {
     pub startup: Lifecycle,
     /// Run when all instances have stopped.
     pub shutdown: Lifecycle,
+    /// Interfaces whose changes count after a delay.
+    pub link_delays: Vec<LinkDelay, MAX_DELAYS>,
     /// The checks.
     pub checks: Vec<Check, MAX_CHECKS>,
     /// The sync groups.
@@ -464,6 +473,7 @@ impl Default for Config {
             hotplug: StrId::default(),
             startup: Lifecycle::default(),
             shutdown: Lifecycle::default(),
+            link_delays: Vec::new(),
             checks: Vec::new(),
             groups: Vec::new(),
             members: Vec::new(),

@@ -37,6 +37,7 @@ impl Router {
                 }
             }
         }
+        self.rearm_links();
         self.inherit_checks(&old);
         self.inherit_groups(&old);
         for o in 0..old.slots.len() {

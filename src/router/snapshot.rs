@@ -39,7 +39,7 @@ impl Router {
         Pieces::put(file, &fingerprint(&self.config));
         Pieces::put(file, &self.stats);
         for l in &self.links {
-            Pieces::put(file, &(l.ifindex, l.up, l.mac, l.mtu, l.v4, l.v6));
+            Pieces::put(file, l);
         }
         for slot in &self.slots {
             Pieces::put(file, slot);
@@ -68,7 +68,9 @@ impl Router {
         router.phase = Phase::Reloading;
         router.stats = from.take()?;
         for l in &mut router.links {
-            (l.ifindex, l.up, l.mac, l.mtu, l.v4, l.v6) = from.take()?;
+            let name = l.name;
+            *l = from.take()?;
+            l.name = name;
         }
         for slot in &mut router.slots {
             let (link, group) = (slot.link, slot.group);
@@ -88,6 +90,7 @@ impl Router {
             *group = from.take()?;
         }
         router.rebuild_index();
+        router.rearm_links();
         for i in 0..router.slots.len() {
             router.rearm(i);
         }

@@ -16,6 +16,7 @@ mod active;
 mod addresses;
 mod aside;
 mod checks;
+mod delays;
 mod groups;
 mod hostile;
 mod links;
@@ -128,6 +129,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             password: s.password,
             garp: s.garp,
             checksum: s.checksum,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
     }

@@ -90,10 +90,13 @@ fn no_advert_is_late_and_nothing_changes_but_the_program() {
     // All else works as before: a command, a reload, the end.
     assert!(t.one.command(&["reload"]).status.success());
     assert_eq!(t.one.threads(), 1);
+    let mut second = Picovrrp::start(&t.a, &FAST.config("priority 150 garp delay 0s"));
+    assert_eq!(second.process.wait_exit(SOON).code(), Some(3), "the lock is still ours");
     t.one.terminate();
     assert!(t.one.process.wait_exit(SOON).success());
     assert!(!t.a.has(VIP4));
     t.two.wait_state("MASTER", SOON);
+    t.one = Picovrrp::start_until(&t.a, &FAST.config("priority 150"), "MASTER");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(super) enum Slot {
     GarpRefresh,
     GarpRefreshRepeat,
     Checksum,
+    TrackPrimary,
     Notify,
     NotifyMaster,
     NotifyBackup,

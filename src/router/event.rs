@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model::{ChecksumForm, Condition, Family, Route, Scope};
 use crate::vrrp::stats::Reason;
-use crate::vrrp::timing::Centis;
+use crate::vrrp::timing::{Centis, Instant};
 
 /// An instance, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,15 @@ pub enum Event<'a> {
     RouteRestored(RouteId),
     /// Routes may have gone, or may be possible now: those that should be there are kept.
     Routes,
+    /// Hand over and stay Backup, with all of the group, even if no other router is Active.
+    Yield {
+        /// Which.
+        instance: InstanceId,
+        /// When that ends by itself; [`FOR_EVER`](super::FOR_EVER) for never.
+        until: Instant,
+    },
+    /// The end of [`Yield`](Self::Yield) for an instance and its group: Backups like any other.
+    Resume(InstanceId),
     /// Hand over and stop. The router is done when [`is_stopped`](super::Router::is_stopped) says so.
     Stop,
 }
@@ -369,6 +378,13 @@ pub enum Report {
         /// Now.
         to: u8,
     },
+    /// An instance stays aside because it was told to, or does so no longer.
+    Yielded {
+        /// Which.
+        instance: InstanceId,
+        /// Until when; `None` when that is over.
+        until: Option<Instant>,
+    },
     /// An address vanished while it should be there, and is put back.
     AddressRestored {
         /// Which; `None` for a static one.
@@ -434,6 +450,8 @@ pub enum Action<'a> {
         ifindex: u32,
         /// The family.
         family: Family,
+        /// Tell the switches of the groups again.
+        afresh: bool,
     },
     /// An instance changed its state: log it and tell whoever wants to know.
     Changed(Transition),

@@ -10,12 +10,15 @@
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `group`: instances that are Active together or not at all.
+//! - `aside`: instances that leave being Active to other routers, because they were told to.
 //! - `perform`: what an instance does as Active.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
+//! - `snapshot`: its state, for another process to go on with.
 //! - `view`: what status shows.
 
 use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use heapless::{Vec, index_map::FnvIndexMap};
 
@@ -29,6 +32,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Instant, Micros};
 
 mod announce;
+mod aside;
 mod checksum;
 mod deadlines;
 pub mod event;
@@ -38,13 +42,16 @@ mod perform;
 mod receive;
 mod reload;
 mod routes;
+mod snapshot;
 mod tracking;
 mod view;
 
 pub use announce::PACE;
+pub use aside::FOR_EVER;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
-pub use reload::{same, same_check};
+pub use reload::{counterpart, same_check};
+pub use snapshot::{Broken, Pieces};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
@@ -71,10 +78,11 @@ const INDEX: usize = (2 * MAX_INSTANCES).next_power_of_two();
 type Key = (u32, Family, u8);
 
 /// State of one instance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     election: VirtualRouter,
     /// Its interface, in `links`.
+    #[serde(skip)]
     link: u8,
     /// Effective priority: the configured one and the weights of what it tracks.
     priority: u8,
@@ -82,7 +90,12 @@ struct Slot {
     source: Option<IpAddr>,
     fault: Option<Fault>,
     /// Its sync group.
+    #[serde(skip)]
     group: Option<u8>,
+    /// Handed over on purpose: until this moment it stays Backup, and all of its group.
+    yielded: Option<Instant>,
+    /// The configuration that comes has no such instance.
+    parting: bool,
     /// What was last told outside.
     shown: Shown,
     /// When that changed.
@@ -143,6 +156,8 @@ pub struct Router {
     tracked: Vec<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
+    /// When the next change of a link has lasted long enough to count.
+    link_due: Option<Instant>,
     stats: GlobalStats,
 }
 
@@ -161,6 +176,7 @@ impl Router {
             tracked: Vec::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
+            link_due: None,
             stats: GlobalStats::default(),
         };
         for _ in 0..router.config.addresses.len() {
@@ -217,17 +233,19 @@ impl Router {
 
     /// When to call with [`Event::Timeout`] at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match self.phase {
+        let first = match self.phase {
             Phase::Delayed(t) => Some(t),
             _ => self.deadlines.first().map(|(t, _)| t),
-        }
+        };
+        first.into_iter().chain(self.link_due).min()
     }
 
     /// Whether [`next_deadline`](Self::next_deadline) is an Active_Down_Timer's: the driver is to be
     /// on time then.
     pub fn takeover_is_next(&self) -> bool {
         let is_backup = |i: u8| matches!(self.slots[i as usize].election.state(), State::Backup { .. });
-        self.deadlines.first().is_some_and(|(_, i)| is_backup(i))
+        let before_links = |due: Instant| self.link_due.is_none_or(|links| due <= links);
+        self.deadlines.first().is_some_and(|(due, i)| is_backup(i) && before_links(due))
     }
 
     /// After [`Event::Stop`]: whether every instance has handed over.
@@ -265,6 +283,8 @@ impl Router {
             Event::RouteFailed(id) => self.route_failed(id),
             Event::RouteRestored(id) => self.route_restored(id, out),
             Event::Routes => self.keep_routes(out),
+            Event::Yield { instance, until } => self.stand_aside(instance.0 as usize, Some(until), now, out),
+            Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
         if self.is_stopped() {
@@ -316,6 +336,9 @@ impl Router {
         if matches!(self.phase, Phase::Delayed(at) if at <= now) {
             self.run(now, out);
         }
+        if self.link_due.is_some_and(|due| due <= now) {
+            self.links_due(now, out);
+        }
         while let Some((due, i)) = self.deadlines.first() {
             let i = i as usize;
             if due > now && !(due <= now + COALESCE && self.may_be_early(i)) {
@@ -324,6 +347,7 @@ impl Router {
             if !drained && matches!(self.slots[i].election.state(), State::Backup { .. }) {
                 return;
             }
+            self.end_yield(i, now, out);
             let p = self.parameters(i);
             let slot = &mut self.slots[i];
             let outcome = if due > now && slot.election.deadline() == Some(due) {
@@ -355,6 +379,7 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
+            aside: self.slots[i].parting || self.yielded(i).is_some(),
         }
     }
 
@@ -370,6 +395,7 @@ impl Router {
         let priority = self.slots[i].priority;
         match outcome {
             Outcome::Nothing | Outcome::Outlasted => {}
+            Outcome::Unclaimed => self.slots[i].master = None,
             Outcome::BecameActive(reason) => {
                 self.send_advert(i, priority, out);
                 self.install(i, out);
@@ -451,7 +477,8 @@ impl Router {
 
     fn rearm(&mut self, i: usize) {
         let slot = &self.slots[i];
-        let due = [slot.election.deadline(), slot.announce.deadline()].into_iter().flatten().min();
+        let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
+        let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
         self.deadlines.set(i as u8, due);
     }
 
@@ -490,6 +517,8 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            yielded: None,
+            parting: false,
             shown: Shown::Init,
             since: Instant(0),
             transitions: 0,

@@ -14,7 +14,9 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 
 mod active;
 mod addresses;
+mod aside;
 mod checks;
+mod delays;
 mod groups;
 mod hostile;
 mod links;
@@ -127,6 +129,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             password: s.password,
             garp: s.garp,
             checksum: s.checksum,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
     }
@@ -350,7 +353,7 @@ fn words(action: Action<'_>) -> String {
             assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
             format!("announce {ip} on {ifindex}")
         }
-        Action::Rebind { ifindex, family } => format!("rebind {ifindex} {family:?}"),
+        Action::Rebind { ifindex, family, .. } => format!("rebind {ifindex} {family:?}"),
         Action::Changed(t) => format!("{} to {}", t.from.word(), t.to.word()),
         Action::GroupChanged(t) => format!("group {} to {}", t.from.word(), t.to.word()),
         Action::Report(Report::Dropped { why, .. }) => format!("dropped {why:?}"),

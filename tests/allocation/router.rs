@@ -40,6 +40,7 @@ fn router() -> Router {
         password: None,
         garp: Garp { refresh: Micros::from_secs(10), ..Garp::default() },
         checksum: ChecksumForm::Pseudo,
+        track_primary: true,
     };
     c.instances.push(instance).unwrap();
     Router::new(c)

@@ -106,6 +106,7 @@ impl Setup {
             password: self.password.then_some(*b"secret\0\0"),
             garp: Garp::default(),
             checksum: self.checksum,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
         c

@@ -41,6 +41,7 @@ impl Importer<'_> {
         }
         let sources = self.sources(image, section);
         self.garp(section);
+        self.primary(section);
         // Each is reported where it is wrong.
         let _ = self.priority(section);
         let _ = self.protocol(section, &sources);
@@ -245,6 +246,16 @@ impl Importer<'_> {
         self.give(Slot::Preempt, v.at);
         self.reader.asm.draft.values.preempt = if wait == Micros::ZERO { Preempt::On } else { Preempt::After(wait) };
         Ok(())
+    }
+
+    fn primary(&mut self, section: Section<'_>) {
+        let off = section.get(Opt::DontTrackPrimary);
+        if let Some(v) = off
+            && self.flag(off)
+        {
+            self.give(Slot::TrackPrimary, v.at);
+            self.reader.asm.draft.values.track_primary = false;
+        }
     }
 
     fn garp(&mut self, section: Section<'_>) {

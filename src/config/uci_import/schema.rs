@@ -31,6 +31,7 @@ options! {
     Table "table",
     Blackhole "blackhole",
     Route "route",
+    DontTrackPrimary "dont_track_primary",
     DownDelay "down_delay",
     UpDelay "up_delay",
     Value "value",
@@ -173,6 +174,12 @@ pub(super) static SCHEMAS: [Schema; 17] = [
         ],
         foreign: &[
             foreign("linkbeat_use_polling", When::Never, ""),
+            // What the init script of picovrrp's own package reads.
+            foreign("config_file", When::Never, ""),
+            foreign("uci_file", When::Never, ""),
+            foreign("firewall", When::Never, ""),
+            foreign("realtime", When::Never, ""),
+            foreign("lock_memory", When::Never, ""),
             foreign("notification_email", When::Always, MAIL),
             foreign("notification_email_from", When::Always, MAIL),
             foreign("smtp_server", When::Always, MAIL),
@@ -313,6 +320,7 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             Opt::GarpMasterRefreshRepeat,
             Opt::NativeIpv6,
             Opt::Nopreempt,
+            Opt::DontTrackPrimary,
             Opt::VirtualIpaddress,
             Opt::VirtualIpaddressExcluded,
             Opt::VirtualRoutes,
@@ -337,11 +345,6 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             foreign("use_vmac", When::On, "the addresses are announced with the interface's own MAC address"),
             foreign("vmac_xmit_base", When::Never, ""),
             foreign("no_accept", When::On, "the shared addresses answer, as they do without it"),
-            foreign(
-                "dont_track_primary",
-                When::On,
-                "the instance is in FAULT while the interface that it speaks on is down",
-            ),
         ],
     },
     Schema {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Phase, Router};
-use crate::config::model::{Config, Range, StrId};
+use crate::config::model::{CheckKind, Config, Range, StrId};
 
 /// The bytes are not what this program writes, or are for another configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,13 @@ fn fingerprint(config: &Config) -> u64 {
             core::net::IpAddr::V6(ip) => add(&ip.octets()),
         }
     }
-    config.checks.iter().for_each(|c| add(word(c.name)));
+    for c in &config.checks {
+        add(word(c.name));
+        add(&[c.fall, c.rise]);
+        if let CheckKind::Interface { interface } = c.kind {
+            add(word(interface));
+        }
+    }
     config.groups.iter().for_each(|g| add(word(g.name)));
     config.tracks.iter().for_each(|t| add(word(t.what.name())));
     sum

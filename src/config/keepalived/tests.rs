@@ -169,11 +169,13 @@ fn delays() {
         ("{ eth0 }", "1:28: 'interface_up_down_delays' needs seconds from 0 to 255"),
         ("{ eth0 256 }", "1:33: 'interface_up_down_delays' needs seconds from 0 to 255, not '256'"),
         ("{ eth0 1 x }", "1:35: 'interface_up_down_delays' needs seconds from 0 to 255, not 'x'"),
-        ("{\neth0 1\neth0 2\n}", "3:1: the delays of eth0 are there already, at line 2: expected them once"),
+        ("{\neth0 1\neth0 2\n}", "3:1: warning: the delays of eth0 are at line 2 already: the last ones count"),
     ] {
         let all = import(format!("interface_up_down_delays {entries}\n{}", instance("")));
         assert!(all.said.starts_with(&format!("f:{said}")), "{entries}: {}", all.said);
     }
+    let all = import(format!("interface_up_down_delays {{\neth0 1\neth0 0\n}}\n{}", instance("")));
+    assert!(!all.config.contains("interface-delay"), "{}", all.config);
 }
 
 /// What stands behind the instances counts for them too.

@@ -2,16 +2,21 @@
 //! a big router has it (30 instances, and comments for the other two thirds), and it is to accept it. Counted is the processor's time of this thread, so that
 //! what else the machine does matters little.
 
+#[path = "../support/alone.rs"]
+mod alone;
+
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use picovrrp::config::diagnostics::Diagnostics;
-use picovrrp::config::keepalived::{self, Files};
+use picovrrp::config::keepalived;
 use picovrrp::config::line;
 use picovrrp::config::model::Config;
 use picovrrp::config::uci::{Mode, Parser};
 use picovrrp::config::uci_import::{self, Networks};
+
+use alone::Alone;
 
 /// What a file is to have.
 const SIZE: usize = 64 << 10;
@@ -100,21 +105,6 @@ fn in_keepalived(comments: &Comments) -> String {
         let _ = writeln!(text, "    notify \"/etc/keepalived/notify customer_{i}\"\n}}\n");
     }
     text
-}
-
-/// A file that includes no other.
-struct Alone;
-
-impl Files for Alone {
-    type File = &'static [u8];
-
-    fn open(&mut self, _path: &str) -> Result<&'static [u8], &'static str> {
-        Err("there is none")
-    }
-
-    fn matches(&mut self, _pattern: &str, _most: usize) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// One way to read a file.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use crate::support::lab::Node;
-use crate::support::process::{Process, Signal};
+use crate::support::process::Signal;
 use crate::support::script::{lines, script};
 use crate::support::{Lab, Picovrrp, Pinger, SOON, Two, V3, VIP4, ms, observe, wait_until};
 
@@ -13,19 +13,6 @@ use crate::support::{Lab, Picovrrp, Pinger, SOON, Two, V3, VIP4, ms, observe, wa
 fn sent(node: &Node) -> u64 {
     let text = node.ns().output("cat", &["/sys/class/net/eth0/statistics/tx_packets"]).stdout;
     String::from_utf8_lossy(&text).trim().parse().expect("a number")
-}
-
-/// Notes every change of addresses, links and routes on a node from here on.
-fn monitor(node: &Node) -> Process {
-    let mut command = node.ns().command("ip");
-    command.args(["monitor", "address", "link", "route"]);
-    let monitor = Process::start("ip monitor", command, node.dir().join("monitor.log"), node.ns());
-    wait_until("ip monitor listens", SOON, || {
-        node.ns().ip("addr add 198.51.100.1/32 dev lo");
-        node.ns().ip("addr del 198.51.100.1/32 dev lo");
-        monitor.log_lines("198.51.100.1") > 1
-    });
-    monitor
 }
 
 fn vip(n: u8) -> IpAddr {
@@ -49,7 +36,7 @@ fn one_changed_line_of_thirty_two_instances_disturbs_no_other() {
     one.wait_state("MASTER", SOON);
     // Until what the kernel says of itself at the start has been said.
     lab.wire().wait_many("adverts of all", 3 * 32, Instant::now(), SOON, |s| s.is_claim_of("a"));
-    let monitor = monitor(&a);
+    let monitor = a.monitor();
     let before = one.status().expect("it answers");
     // From between two rounds of adverts to between two others: as many packets as adverts.
     let gap = |after: Instant| {

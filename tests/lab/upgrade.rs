@@ -5,26 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::support::lab::Node;
 use crate::support::picovrrp::BINARY;
-use crate::support::process::Process;
 use crate::support::script::{lines, script};
 use crate::support::{Flavour, Lab, Picovrrp, Pinger, SOON, Two, V3, VIP4, ms, observe, wait_until};
 
 /// As fast as an upgrade must be able to follow.
 const FAST: Flavour = Flavour { properties: "version 3 advert 10cs", interval: ms(100), ..V3 };
-
-fn monitor(node: &Node) -> Process {
-    let mut command = node.ns().command("ip");
-    command.args(["monitor", "address", "link", "route"]);
-    let monitor = Process::start("ip monitor", command, node.dir().join("monitor.log"), node.ns());
-    wait_until("ip monitor listens", SOON, || {
-        node.ns().ip("addr add 198.51.100.1/32 dev lo");
-        node.ns().ip("addr del 198.51.100.1/32 dev lo");
-        monitor.log_lines("198.51.100.1") > 1
-    });
-    monitor
-}
 
 fn exe(daemon: &Picovrrp) -> PathBuf {
     fs::read_link(format!("/proc/{}/exe", daemon.process.pid())).expect("the daemon runs")
@@ -52,7 +38,7 @@ fn no_advert_is_late_and_nothing_changes_but_the_program() {
     let mut t = Two::start(FAST, "garp delay 0s", "");
     t.lab.wire().wait_many("announcements", 5, Instant::now() - SOON, SOON, |s| s.is_announcement_of("a", VIP4));
     observe(ms(300));
-    let monitor = monitor(&t.a);
+    let monitor = t.a.monitor();
     let pinger = Pinger::start(t.client.ns(), VIP4);
     pinger.wait_answer(Instant::now(), SOON);
     let dir = t.lab.dir().join("bin");
@@ -226,7 +212,7 @@ fn a_new_program_that_fails_gives_way_to_the_old_one() {
 fn when_both_fail_it_starts_afresh_with_the_address_on() {
     for cut in [0, 1, 40, 80] {
         let mut t = Two::start(V3, "", "");
-        let monitor = monitor(&t.a);
+        let monitor = t.a.monitor();
         let dir = t.lab.dir().join("bin");
         let new = script(
             &dir,

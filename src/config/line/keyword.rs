@@ -52,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 45] = [
+static KEYWORDS: [Keyword; 48] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -86,6 +86,9 @@ static KEYWORDS: [Keyword; 45] = [
     scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
     scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
     scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
+    scalar("vmac", INSTANCE, Slot::Vmac, property::vmac),
+    scalar("vmac-base", INSTANCE | DEFAULTS, Slot::VmacBase, property::vmac_base),
+    scalar("accept", INSTANCE | DEFAULTS, Slot::Accept, property::accept),
     scalar("notify", HOOK, Slot::Notify, hook::notify),
     scalar("notify-master", HOOK, Slot::NotifyMaster, hook::notify_master),
     scalar("notify-backup", HOOK, Slot::NotifyBackup, hook::notify_backup),
@@ -104,7 +107,7 @@ static KEYWORDS: [Keyword; 45] = [
 static LATER_STATEMENTS: [&str; 2] = ["interface-delay", "include"];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 5] = ["vmac", "vmac-base", "rule", "accept", "ttl"];
+static LATER_PROPERTIES: [&str; 2] = ["rule", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)

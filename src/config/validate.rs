@@ -390,16 +390,20 @@ impl Assembler<'_> {
         }
     }
 
-    /// keepalived's name for the macvlan of `draft`, for who has scripts and firewall rules that know it:
-    /// unless another instance has it.
+    /// keepalived's name for the macvlan of `draft`, for who has scripts and firewall rules that know it;
+    /// with a number behind it if another instance has that.
     pub(super) fn name_vmac_as_keepalived(&mut self, draft: &mut Draft) {
-        let name = cut_to::<16>(&mut |t| uwrite!(t, "vrrp.{}", draft.values.vrid));
-        if draft.vmac
-            && draft.values.vmac.is_empty()
-            && let Ok(id) = self.intern(draft.at, name.as_str())
-            && !self.config.instances.iter().any(|i| i.vmac == id)
-        {
-            draft.values.vmac = id;
+        let mut n = 1;
+        while draft.vmac && draft.values.vmac.is_empty() {
+            let name = cut_to::<16>(&mut |t| match n {
+                1 => uwrite!(t, "vrrp.{}", draft.values.vrid),
+                n => uwrite!(t, "vrrp.{}.{}", draft.values.vrid, n),
+            });
+            let Ok(id) = self.intern(draft.at, name.as_str()) else { return };
+            if !self.config.instances.iter().any(|i| i.vmac == id) {
+                draft.values.vmac = id;
+            }
+            n += 1;
         }
     }
 

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accept;
 mod checks;
 mod election;
 mod failover;
@@ -19,4 +20,6 @@ mod routes;
 mod service;
 mod stalls;
 mod start;
+mod stress;
 mod tracking;
+mod vmac;

@@ -66,6 +66,8 @@ pub(super) struct Io {
     pub(super) vmacs: Vec<InstanceId, MAX_INSTANCES>,
     /// Some were removed.
     pub(super) vmacs_removed: bool,
+    /// Interfaces beneath macvlans that are bridges.
+    pub(super) bridges: Vec<u32, MAX_LINKS>,
     pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
     pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
     pub(super) notes: Vec<Note, MAX_NOTES>,
@@ -88,6 +90,7 @@ impl Io {
             recorded_vmacs: [false; MAX_INSTANCES],
             vmacs: Vec::new(),
             vmacs_removed: false,
+            bridges: Vec::new(),
             outcomes: Vec::new(),
             rebinds: Vec::new(),
             notes: Vec::new(),
@@ -254,13 +257,19 @@ impl Actions for Io {
                 // One entry an instance: there is room.
                 let _ = self.vmacs.push(id);
             }
-            Action::SetVmac { ifindex, up } => match self.rtnl.set_link(ifindex, up) {
-                // Gone: that will be told.
-                Err(e) if e.raw_os_error() != Some(libc::ENODEV) => {
-                    self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+            Action::SetVmac { ifindex, parent, mac, up } => {
+                let set = self.rtnl.set_link(ifindex, up).and_then(|()| {
+                    let bridge = self.bridges.contains(&parent);
+                    if bridge { self.rtnl.bridge_owns(parent, mac, up) } else { Ok(()) }
+                });
+                match set {
+                    // Gone: that will be told.
+                    Err(e) if e.raw_os_error() != Some(libc::ENODEV) => {
+                        self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+                    }
+                    _ => {}
                 }
-                _ => {}
-            },
+            }
             Action::RemoveVmac { ifindex } => {
                 self.vmacs_removed = true;
                 if let Err(e) = self.rtnl.remove_link(ifindex) {

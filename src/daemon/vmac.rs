@@ -77,14 +77,24 @@ impl Core {
         if names.is_empty() {
             return Ok(());
         }
-        let mut removing = Rtnl::open()?;
+        let (mut removing, mut macs) = (Rtnl::open()?, Vec::new());
         self.io.rtnl.links(|info| {
             // Whoever has taken the name since has another MAC address.
             if names.iter().any(|n| n == info.name)
                 && matches!(info.mac, [0, 0, 0x5e, 0, 1 | 2, _])
                 && removing.remove_link(info.ifindex).is_ok()
             {
+                macs.push(info.mac);
                 say(log::Level::Info, &mut |t| uwrite!(t, "removed {}, left by an earlier run", info.name));
+            }
+        })?;
+        if macs.is_empty() {
+            return Ok(());
+        }
+        self.io.rtnl.links(|info| {
+            for mac in macs.iter().filter(|_| is_bridge(info.name)) {
+                // What is not known to a bridge need not be forgotten.
+                let _ = removing.bridge_owns(info.ifindex, *mac, false);
             }
         })
     }
@@ -131,6 +141,13 @@ impl Core {
                     errors += failed(set(&beneath, key, at_least));
                 }
             }
+        }
+        self.io.bridges.retain(|b| *b != parent);
+        if is_bridge(&beneath) {
+            if self.io.bridges.is_full() {
+                self.io.bridges.clear();
+            }
+            let _ = self.io.bridges.push(parent);
         }
         let ifindex = name_to_index(self.io.rtnl.as_fd(), spec.name).map_err(|e| refused(e.into()))?;
         if errors > 0 {
@@ -193,6 +210,13 @@ impl Core {
         let name = core::str::from_utf8(name.as_bytes()).ok().and_then(|n| Name::try_from(n).ok());
         name.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
+}
+
+/// Whether an interface is a bridge: who does not see /sys floods what is for the virtual MAC address.
+fn is_bridge(name: &str) -> bool {
+    let mut path = String::<40>::new();
+    let whole = ["/sys/class/net/", name, "/bridge"].iter().all(|p| path.push_str(p).is_ok());
+    whole && std::path::Path::new(path.as_str()).exists()
 }
 
 fn get(interface: &str, key: &str) -> Option<u8> {

@@ -447,6 +447,10 @@ pub enum Action<'a> {
     SetVmac {
         /// The macvlan.
         ifindex: u32,
+        /// The interface beneath, which if it is a bridge is to know that the address is its own.
+        parent: u32,
+        /// The virtual MAC address.
+        mac: [u8; 6],
         /// Up, or down.
         up: bool,
     },

@@ -150,6 +150,10 @@ impl Router {
             }
         }
         for i in self.instances_on(at) {
+            if before.ifindex == info.ifindex && before.mtu != info.mtu {
+                // It does not grow again with the interface beneath, and loses its IPv6 settings on the way.
+                self.remove_vmac(i, out);
+            }
             self.want_vmac(i, out);
         }
         let changed = (before.ifindex != 0 && before.up) != info.up;

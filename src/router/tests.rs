@@ -351,7 +351,7 @@ fn words(action: Action<'_>) -> String {
             format!("advert {} of {} from {source} to {destination}{virtually}", payload[2], instance.0)
         }
         Action::AddVmac(id) => format!("make {}", id.0),
-        Action::SetVmac { ifindex, up } => format!("set {ifindex} {}", if up { "up" } else { "down" }),
+        Action::SetVmac { ifindex, up, .. } => format!("set {ifindex} {}", if up { "up" } else { "down" }),
         Action::RemoveVmac { ifindex } => format!("unmake {ifindex}"),
         Action::AddAddress(a) => format!("add {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::RemoveAddress(a) => format!("remove {}/{} on {}", a.ip, a.prefix, a.ifindex),

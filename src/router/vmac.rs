@@ -160,8 +160,8 @@ impl Router {
         }
         (link.up, link.mac, link.mtu) = (info.up, info.mac, info.mtu);
         // Set down by somebody else, or up.
-        if link.up != vmac.raised {
-            out.act(Action::SetVmac { ifindex: link.ifindex, up: vmac.raised });
+        if info.up != vmac.raised {
+            self.act_on_vmac(i, out);
         }
     }
 
@@ -194,12 +194,22 @@ impl Router {
         let Some(vmac) = &mut self.slots[i].vmac else { return };
         if vmac.stage == Stage::There && vmac.raised != up {
             vmac.raised = up;
-            out.act(Action::SetVmac { ifindex: self.links[vmac.link as usize].ifindex, up });
+            self.act_on_vmac(i, out);
+        }
+    }
+
+    /// The macvlan is to be as it should.
+    fn act_on_vmac(&self, i: usize, out: &mut dyn Actions) {
+        let slot = &self.slots[i];
+        if let Some(Vmac { link, raised: up, .. }) = slot.vmac {
+            let (ifindex, parent) = (self.links[link as usize].ifindex, self.links[slot.link as usize].ifindex);
+            out.act(Action::SetVmac { ifindex, parent, mac: self.config.instances[i].virtual_mac(), up });
         }
     }
 
     /// Removes the macvlan of instance `i`, and what stands on it.
     pub(super) fn remove_vmac(&mut self, i: usize, out: &mut dyn Actions) {
+        self.lower_vmac(i, out);
         let Some(vmac) = &mut self.slots[i].vmac else { return };
         let at = vmac.link;
         let was = core::mem::replace(vmac, Vmac::new(at));

@@ -17,7 +17,8 @@ struct Noise {
 
 impl Noise {
     fn start(node: &Node) -> Noise {
-        node.ns().ip("link add noise type dummy");
+        node.ns().ip("link add noise type veth peer name esion");
+        node.ns().ip("link set esion up");
         node.ns().ip("link set noise up");
         let mut batch = String::new();
         for n in 0..200 {
@@ -218,7 +219,8 @@ fn network_restart(vmac: &str) {
         V3.config(&format!("priority 255 {vmac}"))
     );
     let build = || {
-        a.ns().ip("link add wan type dummy");
+        a.ns().ip("link add wan type veth peer name naw");
+        a.ns().ip("link set naw up");
         a.ns().ip("link set wan up");
         a.ns().ip("addr add 198.51.100.9/24 dev wan");
     };

@@ -220,7 +220,6 @@ fn two_virtual_routers_on_one_bridge() {
              instance two on br-lan vrid 52 priority {second} advert 20cs vmac second\n address 192.0.2.253/24\n"
         )
     };
-    let start = Instant::now();
     let one = Picovrrp::start(&a, &config(150, 100));
     let two = Picovrrp::start(&b, &config(100, 150));
     let states = |daemon: &Picovrrp| {
@@ -231,17 +230,32 @@ fn two_virtual_routers_on_one_bridge() {
     let settled = Instant::now();
     assert_eq!(resolve(&client, VIP4), MAC4);
     assert_eq!(resolve(&client, "192.0.2.253".parse().expect("an address")), [0, 0, 0x5e, 0, 1, 52]);
-    assert_eq!(resolve(&client, a.ip4().into())[..2], resolve(&client, b.ip4().into())[..2], "not virtual ones");
+    for router in [&a, &b] {
+        assert_ne!(resolve(&client, router.ip4().into())[..5], MAC4[..5], "its own address is not a virtual one's");
+    }
     lab.wire().wait_many("adverts", 10, settled, SOON, |s| s.is_claim_of("a"));
     for (node, theirs) in [("a", 52), ("b", 51)] {
         let frames = lab.wire().virtual_frames(node, settled + ms(100));
         assert!(frames.iter().all(|f| f.frame[11] != theirs), "{node} is Backup of {theirs}");
     }
-    // The bridge keeps what is for its own router to itself, and floods it nowhere.
+    // The bridge keeps what is for its own router to itself, and floods it nowhere; of a Backup's it
+    // knows that it is another's.
+    let own = |node: &Node| node.ns().output("bridge", &["fdb", "show", "br", "br-lan"]).stdout;
+    let own = |node: &Node, mac: &str| {
+        let text = String::from_utf8_lossy(&own(node)).into_owned();
+        text.lines().any(|l| l.contains(mac) && l.contains("permanent"))
+    };
+    let owned = |node: &Node| [own(node, "00:00:5e:00:01:33"), own(node, "00:00:5e:00:01:34")];
+    assert_eq!((owned(&a), owned(&b)), ([true, false], [false, true]));
     a.vanish();
     wait_until("b leads both", SOON, || states(&two) == ["MASTER", "MASTER"]);
     assert_eq!(resolve(&client, VIP4), MAC4);
-    assert!(start < settled);
+    assert_eq!(owned(&b), [true, true]);
+    let mut two = two;
+    two.process.kill();
+    let two = Picovrrp::start(&b, "instance one on br-lan vrid 53 address 192.0.2.254/24\n");
+    wait_until("it runs", SOON, || two.status().is_some());
+    assert_eq!(owned(&b), [false, false], "the bridge does not keep what a killed daemon told it");
 }
 
 #[test]
@@ -328,7 +342,7 @@ fn a_link_of_that_name_that_is_not_ours_is_left_alone() {
     one.wait_state("MASTER", SOON);
     a.wait_has(VIP4, SOON);
     // And a stop does not take what has come in its place.
-    a.ns().ip("link add other type dummy");
+    a.ns().ip("link add other type bridge");
     one.terminate();
     assert!(one.process.wait_exit(SOON).success());
     assert_eq!(link(&a, "vrrp4.51"), "");

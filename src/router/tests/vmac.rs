@@ -117,12 +117,24 @@ fn by_hand() {
 fn parent_gone_and_back() {
     let mut l = active();
     l.event(Event::LinkGone { ifindex: ETH0 });
-    assert_eq!(l.without_rebinds(), ["unmake 20", "MASTER to FAULT"]);
+    assert_eq!(l.without_rebinds(), ["set 20 down", "unmake 20", "MASTER to FAULT"]);
     l.link(7, "eth0", true);
     assert_eq!(l.without_rebinds(), ["make 0"]);
     l.has(7, &["192.0.2.1/24"]);
     l.made(21);
     assert_eq!(l.without_rebinds(), ["FAULT to BACKUP"]);
+}
+
+/// Another MTU beneath: the macvlan is made anew, and the state stays.
+#[test]
+fn another_mtu() {
+    let mut l = active();
+    let mac = [2, 0, 0, 0, 0, ETH0 as u8];
+    l.event(Event::Link(LinkInfo { ifindex: ETH0, name: "eth0", up: true, mac, mtu: 1200 }));
+    assert_eq!(l.without_rebinds(), ["set 20 down", "unmake 20", "make 0"]);
+    l.made(21);
+    assert_eq!(l.without_rebinds()[..2], ["set 21 up", "add 192.0.2.254/24 on 21"]);
+    assert!(l.is_active());
 }
 
 /// A link of that name that is not ours: a fault that says so, nothing is done to it, and when it is
@@ -179,13 +191,13 @@ fn reloaded() {
     l.has(MACVLAN, &["192.0.2.254/24"]);
     assert_eq!(l.took(), [""; 0]);
     let did = reload(&mut l, Spec { vmac: "other", ..virtual_one() }, &["192.0.2.1/24"]);
-    assert_eq!(did, ["remove 192.0.2.254/24 on 20", "unmake 20", "make 0"]);
+    assert_eq!(did, ["remove 192.0.2.254/24 on 20", "set 20 down", "unmake 20", "make 0"]);
     l.made(21);
     let up = ["set 21 up", "add 192.0.2.254/24 on 21", "announce 192.0.2.254 on 2 at 51"];
     assert_eq!(l.without_rebinds(), up);
     let did = reload(&mut l, Spec { vmac: "", ..virtual_one() }, &["192.0.2.1/24", "192.0.2.254/24"]);
-    let own = ["remove 192.0.2.254/24 on 21", "unmake 21", "add 192.0.2.254/24 on 2", "announce 192.0.2.254 on 2"];
-    assert_eq!(did, own);
+    assert_eq!(did[..3], ["remove 192.0.2.254/24 on 21", "set 21 down", "unmake 21"]);
+    assert_eq!(did[3..], ["add 192.0.2.254/24 on 2", "announce 192.0.2.254 on 2"]);
     let did = reload(&mut l, virtual_one(), &["192.0.2.1/24"]);
     assert_eq!(did, ["remove 192.0.2.254/24 on 2", "make 0"]);
     l.made(22);

@@ -39,6 +39,10 @@ const_assert_eq!(core::mem::offset_of!(ifaddrmsg, ifa_index), 4);
 /// Metric of the network's route that an address on a macvlan brings along: behind that of the
 /// interface beneath, whose MAC address what we send ourselves is to have.
 const BEHIND: u32 = 4096;
+/// linux/neighbour.h.
+const NUD_PERMANENT: u16 = 0x80;
+const NTF_SELF: u8 = 2;
+const NDA_LLADDR: u32 = 2;
 /// NLA_TYPE_MASK: the two upper bits of an attribute's type are flags.
 const TYPE_MASK: u16 = 0x3fff;
 /// IFA_PROTO of our addresses: the protocol's number. Kernels before 5.18 ignore it.
@@ -288,6 +292,19 @@ impl Request {
     /// RTM_DELLINK.
     pub fn remove_link(seq: u32, ifindex: u32) -> Request {
         Request::link(nl::RTM_DELLINK as u32, 0, seq, ifindex, None)
+    }
+
+    /// RTM_NEWNEIGH or RTM_DELNEIGH: that frames for `mac` are the bridge's own, and not to be forwarded.
+    pub fn bridge_owns(seq: u32, bridge: u32, mac: [u8; 6], owns: bool) -> Request {
+        let kind = if owns { nl::RTM_NEWNEIGH } else { nl::RTM_DELNEIGH };
+        let mut r = Request::new(kind as u32, nl::NLM_F_CREATE | nl::NLM_F_REPLACE | nl::NLM_F_ACK, seq);
+        // struct ndmsg: family, index, state, flags.
+        r.put(&[libc::AF_BRIDGE as u8, 0, 0, 0]);
+        r.put(&bridge.to_ne_bytes());
+        r.put(&NUD_PERMANENT.to_ne_bytes());
+        r.put(&[NTF_SELF, 0]);
+        r.attribute(NDA_LLADDR, &mac);
+        r
     }
 
     /// A request about a link, with IFF_UP to be as it is said, if it is.

@@ -148,6 +148,16 @@ impl Rtnl {
         Ok(self.acknowledged(request)?)
     }
 
+    /// Says that frames for `mac` are a bridge's own, or no longer.
+    pub fn bridge_owns(&mut self, bridge: u32, mac: [u8; 6], owns: bool) -> io::Result<()> {
+        let request = Request::bridge_owns(self.next_seq(), bridge, mac, owns);
+        match self.acknowledged(request) {
+            // It was not known, or the bridge is gone.
+            Ok(()) | Err(Errno::NOENT | Errno::NODEV) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Removes a link; no error if it is gone.
     pub fn remove_link(&mut self, ifindex: u32) -> io::Result<()> {
         let request = Request::remove_link(self.next_seq(), ifindex);

@@ -36,11 +36,16 @@ impl Theirs {
     }
 
     fn ours(self, priority: u8) -> String {
-        let properties = format!("version 3 advert 20cs priority {priority} vmac");
+        // Such a keepalived hears no adverts with the virtual MAC address: its own macvlan takes them.
+        let base = if self == Theirs::Keepalived4Base { " vmac-base on" } else { "" };
+        let properties = format!("version 3 advert 20cs priority {priority} vmac{base}");
         if self.is_v4() { lan(&format!("{properties} checksum pseudo")) } else { lan6(&properties) }
     }
 
     fn start(self, node: &Node, priority: u8) -> Peer {
+        // What both want to be told by hand: or else the interface beneath answers with its own address.
+        node.ns().sysctl("net/ipv4/conf/eth0/arp_ignore", "1");
+        node.ns().sysctl("net/ipv4/conf/eth0/arp_announce", "2");
         match self {
             Theirs::Frr4 => Peer::Frr(frr::start(node, frr::Family::Ipv4, priority, 200)),
             Theirs::Frr6 => Peer::Frr(frr::start(node, frr::Family::Ipv6, priority, 200)),

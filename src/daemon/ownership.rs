@@ -197,6 +197,15 @@ mod tests {
         assert_eq!(entries(&file(1, &[plain, plain])), [of_address.clone(), of_address.clone()]);
         let whole = file(2, &[address, route, address]);
         assert_eq!(entries(&whole), [of_address.clone(), of_route, of_address]);
+        let (mut d, mut e, mut f) = ([0; MAX_SMALL], [0; MAX_SMALL], [0; 1]);
+        let (vmac, arp) = (Entry::Vmac(interface), Entry::Arp(Arp { interface, was: [8, 9] }));
+        let small = [
+            &*postcard::to_slice(&vmac, &mut d).unwrap(),
+            &*postcard::to_slice(&arp, &mut e).unwrap(),
+            &*postcard::to_slice(&Entry::Table, &mut f).unwrap(),
+        ];
+        let told = [vmac, arp, Entry::Table].map(|e| format!("{e:?}"));
+        assert_eq!(entries(&file(2, &small)), told);
         assert!(entries(&file(3, &[address])).is_empty());
         let mut elsewhere = whole.clone();
         elsewhere[1] = b'y';

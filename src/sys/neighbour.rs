@@ -257,6 +257,43 @@ mod tests {
         assert_eq!(unsolicited_na(MAC, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), ADVERTISEMENT);
     }
 
+    /// Written out from RFC 791 and RFC 9568 §5.1.1. The checksum by hand: 45c0 + 0020 + 4000 + ff70 +
+    /// c000 + 0201 + e000 + 0012 = 32763, folded 2766, its complement d899.
+    #[test]
+    fn headers_by_hand() {
+        let v4 = ipv4_header(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(224, 0, 0, 18), 12);
+        #[rustfmt::skip]
+        let expected = [0x45, 0xc0, 0, 32, 0, 0, 0x40, 0, 255, 112, 0xd8, 0x99, 192, 0, 2, 1, 224, 0, 0, 18];
+        assert_eq!(v4, expected);
+        let (from, to) = (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12));
+        let v6 = ipv6_header(from, to, 40);
+        assert_eq!(v6[..8], [0x6c, 0, 0, 0, 0, 40, 112, 255]);
+        assert_eq!((&v6[8..24], &v6[24..]), (&from.octets()[..], &to.octets()[..]));
+    }
+
+    /// An advert leaves whole, to the group's Ethernet address and from the given one.
+    #[test]
+    fn advert_on_the_wire() {
+        with_cable(|net| {
+            net.enter_b();
+            let capture = Capture::open();
+            net.enter_a();
+            let announcer = Announcer::open().unwrap();
+            let ip = |s: &str| s.parse::<IpAddr>().unwrap();
+            announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("224.0.0.18"), b"twelve bytes").unwrap();
+            announcer.advert(net.va, MAC, ip("fe80::1"), ip("ff02::12"), b"twelve bytes").unwrap();
+            for (group, protocol, len) in
+                [([0x01, 0, 0x5e, 0, 0, 0x12], [8, 0], 46), ([0x33, 0x33, 0, 0, 0, 0x12], [0x86, 0xdd], 66)]
+            {
+                let frame = capture.next("the advert", |f| f[6..12] == MAC && f[12..14] == protocol);
+                assert_eq!((&frame[..6], frame.len()), (&group[..], len));
+                assert!(frame.ends_with(b"twelve bytes"));
+            }
+            let mixed = announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("ff02::12"), b"");
+            assert_eq!(mixed.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        });
+    }
+
     /// Both frames arrive at the other end of a cable as they were built, and the sender hears nothing.
     #[test]
     fn on_the_wire() {

@@ -102,6 +102,9 @@ fn answers(flavour: Flavour) {
     let mut t = Two::start(flavour, "vmac", "vmac");
     let start = Instant::now();
     assert_eq!(resolve(&t.client, flavour.vip), mac(flavour));
+    let family = if flavour.vip.is_ipv4() { "-4" } else { "-6" };
+    let routes = t.a.ns().ip(&format!("{family} route show dev {}", name(flavour)));
+    assert!(routes.contains("metric 4096"), "the interface beneath goes first: {routes}");
     let own: IpAddr = if flavour.vip.is_ipv4() { t.a.ip4().into() } else { "2001:db8::1".parse().expect("an address") };
     assert_eq!(resolve(&t.client, own), t.a.mac());
     // Whoever answered for the virtual address, it was with the virtual MAC address, and from it.

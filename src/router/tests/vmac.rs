@@ -292,6 +292,7 @@ impl Kernel {
 /// one if it should be, up with the address on it as Active, and no other.
 #[test]
 fn chaos() {
+    let mut served = 0;
     for seed in 1..=40u32 {
         let mut dice = seed.wrapping_mul(0x9e37_79b9) | 1;
         let mut roll = move |n: u32| {
@@ -367,11 +368,11 @@ fn chaos() {
         eth0(&mut r, &mut k, name, now);
         step(&mut r, &mut k, name, now, Event::Start);
         for n in 0..500 {
-            now = now + Micros::from_millis(u64::from(roll(400)));
+            now = now + Micros::from_millis(u64::from(roll(1500)));
             match roll(14) {
                 0..4 => {}
-                4 | 5 => {
-                    let priority = [0, 50, 200][roll(3) as usize];
+                4 => {
+                    let priority = [0, 50, 50, 200][roll(4) as usize];
                     let h =
                         Header { version: Version::V3, vrid: 51, priority, interval: Centis::SECOND, password: None };
                     let mut buf = [0; packet::MAX_LEN];
@@ -381,7 +382,7 @@ fn chaos() {
                     let heard = Received { ifindex, source, destination, ttl: 255, payload: &buf[..len] };
                     step(&mut r, &mut k, name, now, Event::Received(heard));
                 }
-                6 => {
+                5 | 6 if !k.up || roll(4) == 0 => {
                     k.up = !k.up;
                     eth0(&mut r, &mut k, name, now);
                 }
@@ -450,6 +451,7 @@ fn chaos() {
                     assert!(!active || k.plain, "{told}");
                 } else if active && !k.refuses && k.foreign.is_none() {
                     assert!(there.is_some_and(|m| m.1 == name && m.2 && m.3) && !k.plain, "{told}");
+                    served += 1;
                 }
             }
         }
@@ -460,4 +462,5 @@ fn chaos() {
         }
         assert!(k.macvlans.is_empty() && !k.plain, "seed {seed}: {:?}", k.macvlans);
     }
+    assert!(served > 200, "it was Active with its macvlan {served} times");
 }

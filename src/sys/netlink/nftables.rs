@@ -324,6 +324,18 @@ mod tests {
         String::from_utf8(out.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// What the kernel refuses is told.
+    #[test]
+    fn refusal_is_told() {
+        in_namespace(|| {
+            let mut sets = rustix::thread::capabilities(None).unwrap();
+            sets.effective.remove(rustix::thread::CapabilitySet::NET_ADMIN);
+            rustix::thread::set_capabilities(None, sets).unwrap();
+            let refused = drop_incoming(&[("v0", "192.0.2.254".parse().unwrap())]);
+            assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        });
+    }
+
     /// The kernel takes what is written, and nft reads it as it was meant; a second table replaces the
     /// first, and none leaves nothing.
     #[test]

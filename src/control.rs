@@ -15,7 +15,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
 
 /// The version byte of every frame.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
 /// The longest reason of a failed check, in bytes.
@@ -191,6 +191,8 @@ pub struct TrackStatus<'a> {
     pub weight: i16,
     /// Up and down change places; a number changes its sign.
     pub reverse: bool,
+    /// It is an interface, not a check.
+    pub interface: bool,
 }
 
 /// A sync group.
@@ -339,7 +341,13 @@ mod tests {
     #[test]
     fn largest_frames() {
         let (name, error) = ("n".repeat(MAX_NAME), "e".repeat(MAX_ERROR));
-        let track = TrackStatus { name: &name, condition: Condition::Value(-254), weight: -253, reverse: true };
+        let track = TrackStatus {
+            name: &name,
+            condition: Condition::Value(-254),
+            weight: -253,
+            reverse: true,
+            interface: true,
+        };
         let group = GroupStatus { name: &name, state: Shown::Stop, since: Micros(u64::MAX) };
         let check = CheckStatus {
             name: &name,

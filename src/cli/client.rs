@@ -3,13 +3,14 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argh::FromArgs;
 use picovrrp::control::{self, Bad, MAX_FRAME, Reply, Request};
-use picovrrp::status::{Json, Render, Table};
+use picovrrp::status::{self, Frames, Json, Render, Table};
 use picovrrp::sys::control_socket;
-use picovrrp::text;
+use picovrrp::text::{self, Text, Written};
+use picovrrp::vrrp::timing::Micros;
 
 use super::{Exit, Stdio, complain};
 
@@ -20,6 +21,12 @@ pub(super) struct Status {
     /// as JSON
     #[argh(switch)]
     json: bool,
+    /// as metrics for Prometheus
+    #[argh(switch)]
+    prometheus: bool,
+    /// as the JSON of keepalived that LuCI reads
+    #[argh(switch)]
+    keepalived_json: bool,
     /// the instance, group or check to show
     #[argh(positional)]
     name: Option<String>,
@@ -85,28 +92,25 @@ impl Connection {
 }
 
 pub(super) fn status(dir: &Path, status: &Status) -> Exit {
+    if status.json as u8 + status.prometheus as u8 + status.keepalived_json as u8 > 1 {
+        complain("--json, --prometheus and --keepalived-json exclude each other");
+        return Exit::Usage;
+    }
     let only = status.name.as_deref();
-    let mut json = Json::new(only);
-    let mut table = Table::new(only);
-    let render: &mut dyn Render = if status.json { &mut json } else { &mut table };
     let mut connection = match Connection::open(dir, Request::Status) {
         Ok(c) => c,
         Err(exit) => return exit,
     };
     let mut out = Stdio(io::BufWriter::new(io::stdout()));
-    let mut written = Ok(());
-    loop {
-        let more = connection.next(&mut |reply| {
-            if written.is_ok() {
-                written = text::write_to(&mut out, &mut |t| render.frame(reply, t));
-            }
-        });
-        match more {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(exit) => return exit,
-        }
-    }
+    let shown = if status.prometheus || status.keepalived_json {
+        kept(&mut connection, status, only, &mut out)
+    } else {
+        streamed(&mut connection, status, only, &mut out)
+    };
+    let (any, written) = match shown {
+        Ok(shown) => shown,
+        Err(exit) => return exit,
+    };
     match written.and_then(|()| io::Write::flush(&mut out.0)) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("stdout: {e}"));
@@ -115,12 +119,48 @@ pub(super) fn status(dir: &Path, status: &Status) -> Exit {
         _ => {}
     }
     match only {
-        Some(name) if !render.any() => {
+        Some(name) if !any => {
             complain(&format!("no instance, group or check is called '{name}'"));
             Exit::NoDaemon
         }
         _ => Exit::Ok,
     }
+}
+
+type Out = Stdio<io::BufWriter<io::Stdout>>;
+/// Whether something was shown, and how the writing went.
+type Shown = Result<(bool, io::Result<()>), Exit>;
+
+/// Writes as the frames come.
+fn streamed(connection: &mut Connection, status: &Status, only: Option<&str>, out: &mut Out) -> Shown {
+    let mut json = Json::new(only);
+    let mut table = Table::new(only);
+    let render: &mut dyn Render = if status.json { &mut json } else { &mut table };
+    let mut written = Ok(());
+    while connection.next(&mut |reply| {
+        if written.is_ok() {
+            written = text::write_to(out, &mut |t| render.frame(reply, t));
+        }
+    })? {}
+    Ok((render.any(), written))
+}
+
+/// Writes when all frames have come.
+fn kept(connection: &mut Connection, status: &Status, only: Option<&str>, out: &mut Out) -> Shown {
+    let (mut frames, mut room) = (Frames::default(), true);
+    while connection.next(&mut |reply| room = room && frames.add(reply))? {}
+    if !room {
+        complain("the daemon's answer is too long");
+        return Err(Exit::System);
+    }
+    // A clock before 1970 counts as 1970.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64);
+    let render: &mut dyn FnMut(&mut Text<'_>) -> Written = if status.prometheus {
+        &mut |t| status::prometheus(&frames, only, t)
+    } else {
+        &mut |t| status::keepalived(&frames, only, Micros(now), t)
+    };
+    Ok((only.is_some_and(|name| frames.any(name)), text::write_to(out, render)))
 }
 
 pub(super) fn reload(dir: &Path) -> Exit {

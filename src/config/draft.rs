@@ -42,6 +42,7 @@ pub(super) enum Slot {
     Vmac,
     VmacBase,
     Accept,
+    TrackPrimary,
     Notify,
     NotifyMaster,
     NotifyBackup,

@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 mod checks;
+mod delay;
 mod routes;
 
 pub use checks::{
     Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked, Weights,
 };
+pub use delay::{LinkDelay, MAX_DELAY};
 pub use routes::{MAIN_TABLE, Route, RouteWords, network};
 
 /// Reads a limit from the build's environment, so that a build may raise it.
@@ -51,6 +53,8 @@ pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 /// Network interfaces that all instances and addresses name together.
 pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
+/// Interfaces whose changes count after a delay (`PICOVRRP_MAX_DELAYS`).
+pub const MAX_DELAYS: usize = limit(option_env!("PICOVRRP_MAX_DELAYS"), 16);
 /// Multicast groups on one interface and family.
 pub const MAX_MULTICAST_GROUPS: usize = 8;
 /// Sync groups (`PICOVRRP_MAX_GROUPS`; at most 255).
@@ -344,6 +348,8 @@ pub struct Instance {
     pub vmac_base: bool,
     /// Accept_Mode: as Active it accepts packets to the virtual addresses. An owner does anyway.
     pub accept: bool,
+    /// Whether it is in Fault while its interface is down.
+    pub track_primary: bool,
 }
 
 impl Default for Instance {
@@ -373,6 +379,7 @@ impl Default for Instance {
             vmac: StrId::default(),
             vmac_base: false,
             accept: true,
+            track_primary: true,
         }
     }
 }
@@ -446,6 +453,8 @@ pub struct Config {
     pub startup: Lifecycle,
     /// Run when all instances have stopped.
     pub shutdown: Lifecycle,
+    /// Interfaces whose changes count after a delay.
+    pub link_delays: Vec<LinkDelay, MAX_DELAYS>,
     /// The checks.
     pub checks: Vec<Check, MAX_CHECKS>,
     /// The sync groups.
@@ -486,6 +495,7 @@ impl Default for Config {
             hotplug: StrId::default(),
             startup: Lifecycle::default(),
             shutdown: Lifecycle::default(),
+            link_delays: Vec::new(),
             checks: Vec::new(),
             groups: Vec::new(),
             members: Vec::new(),

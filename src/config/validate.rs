@@ -2,6 +2,7 @@
 //! of their own those of checks, routes, trackers and sync groups.
 
 mod check;
+mod delay;
 mod group;
 mod route;
 mod track;

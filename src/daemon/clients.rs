@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::checks::Runs;
+use crate::config::model::Tracked;
 use crate::control::{
     self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouteStatus,
     RouterStatus, TrackStatus,
@@ -257,7 +258,8 @@ impl<'a> Now<'a> {
     fn track(&self, i: usize, t: usize) -> Option<Reply<'a>> {
         let t = self.router.tracks(i).nth(t)?;
         let (weight, reverse) = (t.track.weight, t.track.reverse);
-        Some(Reply::Track(TrackStatus { name: t.name, condition: t.condition, weight, reverse }))
+        let interface = matches!(t.track.what, Tracked::Interface(_));
+        Some(Reply::Track(TrackStatus { name: t.name, condition: t.condition, weight, reverse, interface }))
     }
 
     fn group(&self, g: usize) -> Option<Reply<'a>> {
@@ -336,7 +338,8 @@ mod tests {
         let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error, at: None };
         let runs = [Runs::default(), ran];
         let now = Now { router: &router, runs: &runs, started: Instant(1_000), now: Instant(4_000) };
-        let track = TrackStatus { name: "number", condition: Condition::Value(-3), weight: 2, reverse: true };
+        let condition = Condition::Value(-3);
+        let track = TrackStatus { name: "number", condition, weight: 2, reverse: true, interface: false };
         assert_eq!((now.track(0, 0), now.track(0, 1)), (Some(Reply::Track(track)), None));
         assert_eq!(now.track(1, 0), Some(Reply::Track(track)), "what one member tracks counts for the other");
         let group = GroupStatus { name: "gateway", state: Shown::Init, since: Micros(3_000) };

@@ -11,7 +11,7 @@ use super::{Action, Actions, Router, group_of};
 use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 /// An interface that the configuration names.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,12 @@ pub(super) struct Link {
     pub(super) name: StrId,
     /// 0 while there is no such interface. Once found the index is followed, also through a rename.
     pub(super) ifindex: u32,
+    /// What counts: the kernel's word, unless that has to last first.
     pub(super) up: bool,
+    /// What the kernel says.
+    pub(super) told: bool,
+    /// When that counts, if it is another than `up` (`interface-delay`).
+    pub(super) due: Option<Instant>,
     pub(super) mac: [u8; 6],
     pub(super) mtu: u32,
     /// Primary IPv4 address: the first that is not one of ours.
@@ -46,7 +51,8 @@ impl Router {
         if let Some(at) = self.links.iter().position(|l| self.config.str(l.name) == text) {
             return at as u8;
         }
-        let link = Link { name, ifindex: 0, up: false, mac: [0; 6], mtu: 0, v4: None, v6: None };
+        let link =
+            Link { name, ifindex: 0, up: false, told: false, due: None, mac: [0; 6], mtu: 0, v4: None, v6: None };
         // The configuration's check holds the number of interfaces to MAX_LINKS.
         match self.links.push(link) {
             Ok(()) => (self.links.len() - 1) as u8,
@@ -132,22 +138,28 @@ impl Router {
         }
         let link = &mut self.links[at];
         let before = *link;
-        (link.ifindex, link.up, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
-        if before.ifindex != link.ifindex {
+        (link.ifindex, link.told, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
+        let came_up = info.up && !before.told;
+        // What is seen for the first time is as it is: only a change has to last.
+        let wait = if before.ifindex == 0 { Micros::ZERO } else { self.config.link_delay(link.name, info.up) };
+        let due = link.due.unwrap_or(now + wait).min(now + wait);
+        let waits = link.told != link.up && due > now;
+        link.due = waits.then_some(due);
+        if !waits {
+            link.up = info.up;
+        }
+        let is = *link;
+        self.rearm_links();
+        if before.ifindex != is.ifindex {
             self.rebuild_index();
         }
-        if before.ifindex != info.ifindex || (info.up && !before.up) {
+        if before.ifindex != info.ifindex || came_up {
             // Also when it came back: switches that snoop have forgotten the membership.
             self.rebind(info.ifindex, out);
         }
-        if info.up && before.mac != info.mac {
-            for i in self.instances_on(at) {
-                if self.holds(i) {
-                    let garp = self.config.instances[i].garp;
-                    self.slots[i].announce.again(&garp, now);
-                    self.announce(i, now, out);
-                }
-            }
+        // Whoever held on while the cable was out: switches have forgotten, hosts may have heard another.
+        if is.up && info.up && (before.mac != info.mac || came_up) {
+            self.announce_on(at, now, out);
         }
         for i in self.instances_on(at) {
             if before.ifindex == info.ifindex && before.mtu != info.mtu {
@@ -156,8 +168,37 @@ impl Router {
             }
             self.want_vmac(i, out);
         }
-        let changed = (before.ifindex != 0 && before.up) != info.up;
+        let changed = (before.ifindex != 0 && before.up) != is.up;
         self.evaluate_link(at, changed, now, out);
+    }
+
+    /// Lets count what has lasted long enough.
+    pub(super) fn links_due(&mut self, now: Instant, out: &mut dyn Actions) {
+        while let Some(at) = self.links.iter().position(|l| l.due.is_some_and(|due| due <= now)) {
+            let link = &mut self.links[at];
+            (link.up, link.due) = (link.told, None);
+            if link.up {
+                self.announce_on(at, now, out);
+            }
+            self.evaluate_link(at, true, now, out);
+        }
+        self.rearm_links();
+    }
+
+    /// Announces the addresses of the instances on a link that hold them.
+    fn announce_on(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
+        for i in self.instances_on(at) {
+            if self.holds(i) {
+                let garp = self.config.instances[i].garp;
+                self.slots[i].announce.again(&garp, now);
+                self.announce(i, now, out);
+            }
+        }
+    }
+
+    /// Finds the next change of a link that is to count.
+    pub(super) fn rearm_links(&mut self) {
+        self.link_due = self.links.iter().filter_map(|l| l.due).min();
     }
 
     pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
@@ -169,6 +210,7 @@ impl Router {
         let link = &mut self.links[at];
         let changed = link.up;
         (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
+        (link.told, link.due) = (false, None);
         for i in self.instances_on(at) {
             // A configured source counts again when the next interface of this name has it.
             self.slots[i].source = None;
@@ -177,6 +219,7 @@ impl Router {
         for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
             (vip.installed, vip.foreign) = (false, false);
         }
+        self.rearm_links();
         self.routes_gone(at);
         if let Some(i) = self.vmac_on(at) {
             self.vmac_gone(i, out);
@@ -329,7 +372,7 @@ impl Router {
         if link.ifindex == 0 {
             return Some(Fault::NoInterface);
         }
-        if !link.up {
+        if !link.up && instance.track_primary {
             return Some(Fault::InterfaceDown);
         }
         if instance.unicast.or(instance.source).is_none() {

@@ -149,6 +149,8 @@ pub struct Router {
     tracked: Vec<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
+    /// When the next change of a link has lasted long enough to count.
+    link_due: Option<Instant>,
     stats: GlobalStats,
 }
 
@@ -167,6 +169,7 @@ impl Router {
             tracked: Vec::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
+            link_due: None,
             stats: GlobalStats::default(),
         };
         for _ in 0..router.config.addresses.len() {
@@ -225,17 +228,19 @@ impl Router {
 
     /// When to call with [`Event::Timeout`] at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match self.phase {
+        let first = match self.phase {
             Phase::Delayed(t) => Some(t),
             _ => self.deadlines.first().map(|(t, _)| t),
-        }
+        };
+        first.into_iter().chain(self.link_due).min()
     }
 
     /// Whether [`next_deadline`](Self::next_deadline) is an Active_Down_Timer's: the driver is to be
     /// on time then.
     pub fn takeover_is_next(&self) -> bool {
         let is_backup = |i: u8| matches!(self.slots[i as usize].election.state(), State::Backup { .. });
-        self.deadlines.first().is_some_and(|(_, i)| is_backup(i))
+        let before_links = |due: Instant| self.link_due.is_none_or(|links| due <= links);
+        self.deadlines.first().is_some_and(|(due, i)| is_backup(i) && before_links(due))
     }
 
     /// After [`Event::Stop`]: whether every instance has handed over.
@@ -332,6 +337,9 @@ impl Router {
     fn timeout(&mut self, drained: bool, now: Instant, out: &mut dyn Actions) {
         if matches!(self.phase, Phase::Delayed(at) if at <= now) {
             self.run(now, out);
+        }
+        if self.link_due.is_some_and(|due| due <= now) {
+            self.links_due(now, out);
         }
         while let Some((due, i)) = self.deadlines.first() {
             let i = i as usize;

@@ -31,6 +31,7 @@ impl Router {
             }
         }
         self.rebuild_index();
+        self.rearm_links();
         self.inherit_checks(&old);
         self.inherit_groups(&old);
         for o in 0..old.slots.len() {

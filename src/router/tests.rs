@@ -15,6 +15,7 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 mod active;
 mod addresses;
 mod checks;
+mod delays;
 mod groups;
 mod hostile;
 mod links;
@@ -135,6 +136,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             vmac: c.strings.add(s.vmac).unwrap(),
             vmac_base: s.vmac_base,
             accept: true,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
     }

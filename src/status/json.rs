@@ -334,13 +334,24 @@ fn millis(d: Micros, t: &mut Text<'_>) -> Written {
     uwrite!(t, "{}.{}{}{}", d.0 / 1_000, us / 100, us / 10 % 10, us % 10)
 }
 
+/// Seconds with their microseconds.
+pub(super) fn micros(d: Micros, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "{}.", d.0 / 1_000_000)?;
+    let mut unit = 100_000;
+    while unit > 0 {
+        uwrite!(t, "{}", d.0 / unit % 10)?;
+        unit /= 10;
+    }
+    Ok(())
+}
+
 /// A JSON string (RFC 8259 §7).
-fn string(s: &str, t: &mut Text<'_>) -> Written {
+pub(super) fn string(s: &str, t: &mut Text<'_>) -> Written {
     uwrite!(t, "\"{}\"", Escaped(s))
 }
 
 /// What stands in a JSON string.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl uDisplay for Escaped<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, t: &mut Formatter<'_, W>) -> Result<(), W::Error> {

@@ -43,6 +43,7 @@ fn router() -> Router {
         vmac: Default::default(),
         vmac_base: false,
         accept: true,
+        track_primary: true,
     };
     c.instances.push(instance).unwrap();
     Router::new(c)

@@ -109,6 +109,7 @@ impl Setup {
             vmac: Default::default(),
             vmac_base: false,
             accept: true,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
         c

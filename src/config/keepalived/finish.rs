@@ -87,6 +87,7 @@ impl Reader<'_> {
             self.finish_instance(pending);
         }
         self.finish_statics();
+        self.asm.shorten_delays();
         self.check_tracked();
         self.settle_weights();
         self.settle_scripts();

@@ -115,6 +115,11 @@ pub(super) fn preempt_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+pub(super) fn dont_track_primary(r: &mut Reader<'_>, _: &mut Words<'_>) -> Done {
+    r.asm.draft.values.track_primary = false;
+    Ok(())
+}
+
 pub(super) fn mcast_src(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.instance.mcast_src = Some((r.host(w, "mcast_src_ip")?, w.at));
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::reader::{Done, Reader};
 use super::words::Words;
-use super::{address, check, global, group, instance, route};
+use super::{address, check, delay, global, group, instance, route};
 
 type Read = fn(&mut Reader<'_>, &mut Words<'_>) -> Done;
 
@@ -132,6 +132,7 @@ static EXCLUDED: List = List { name: "virtual_ipaddress_excluded", entry: addres
 static VIRTUAL_ROUTES: List = List { name: "virtual_routes", entry: route::virtual_route };
 static STATIC_ADDRESSES: List = List { name: "static_ipaddress", entry: route::static_address };
 static STATIC_ROUTES: List = List { name: "static_routes", entry: route::static_route };
+static DELAYS: List = List { name: "interface_up_down_delays", entry: delay::delay };
 static PEERS: List = List { name: "unicast_peer", entry: address::peer };
 static TRACK_INTERFACE: List = List { name: "track_interface", entry: check::track_interface };
 static TRACK_SCRIPT: List = List { name: "track_script", entry: check::track_check };
@@ -178,7 +179,7 @@ static KEYWORDS: [Keyword; 240] = [
     list(TOP, &STATIC_ROUTES),
     report("static_rules", TOP, STATIC),
     report("track_group", TOP, STATIC),
-    report("interface_up_down_delays", TOP, LINKS),
+    list(TOP, &DELAYS),
     report("linkbeat_interfaces", TOP, LINKS),
     report("linkbeat_use_polling", TOP | GLOBAL | INSTANCE, LINKS),
     report("garp_group", TOP, GARP_GAP),
@@ -360,7 +361,7 @@ static KEYWORDS: [Keyword; 240] = [
     report("use_vmac_addr", INSTANCE, VMAC_ADDR),
     report("use_ipvlan", INSTANCE, "the interface's own MAC address is used, as with an IPVLAN"),
     report("vrf", INSTANCE, "adverts go by the interface alone"),
-    report("dont_track_primary", INSTANCE, "while its own interface is down the instance is in Fault"),
+    read("dont_track_primary", INSTANCE, instance::dont_track_primary),
     report("track_src_ip", INSTANCE, "a missing source address is no Fault: adverts wait until it is there"),
     report("virtual_rules", INSTANCE, ROUTES),
     report(

@@ -122,6 +122,7 @@ fn keywords() {
         ),
         ("notify \"/bin/x  y\" ", "script-security off\nnotify \"/bin/x  y\"\n"),
         ("notify_stop '/bin/x \"y\"'", "script-security off\nnotify-stop \"/bin/x y\"\n"),
+        ("dont_track_primary", "track-primary off\n"),
         ("accept\ncheck_unicast_src\nunicast_ttl 255", ""),
         ("version 3", "checksum pseudo\n"),
         ("version 3\nadvert_int 0.125", "advert 13cs\nchecksum pseudo\n"),
@@ -131,6 +132,47 @@ fn keywords() {
         let got = lines(text);
         let got = got.strip_prefix("\n").unwrap_or(&got).replace("off\n\n", "off\n");
         assert_eq!(got, expected_lines, "for: {text}");
+    }
+}
+
+/// Delays of links: before or behind the instances, of several lines or one.
+#[test]
+fn delays() {
+    for (entries, expected, said) in [
+        ("{ eth0 1.5 }", "interface-delay eth0 down 150cs\n", ""),
+        ("{\neth0 0 0.000001\n}", "interface-delay eth0 up 0.001ms\n", ""),
+        ("{\neth0 0.25 2\n}", "interface-delay eth0 down 25cs up 2s\n", ""),
+        ("{\neth0 0\n}", "", ""),
+        (
+            "{\neth0 2.5 3\n}",
+            "interface-delay eth0 down 2s up 2s\n",
+            "f:2:1: warning: the delays of eth0 are longer than two adverts of an instance on it: \
+             they are shortened to 2s, as keepalived does\n",
+        ),
+        (
+            "{\nwan 9\n}",
+            "interface-delay wan down 9s\n",
+            "f:2:1: warning: no instance is on wan and nothing tracks it: its delays have no effect\n",
+        ),
+    ] {
+        for behind in [false, true] {
+            let (one, other) = (format!("interface_up_down_delays {entries}\n"), instance("version 2"));
+            let all = import(if behind { other.clone() + &one } else { one + &other });
+            assert_eq!(all.errors, 0, "{}", all.said);
+            let got: String =
+                all.config.lines().filter(|l| l.starts_with("interface")).map(|l| format!("{l}\n")).collect();
+            assert_eq!(got, expected, "for: {entries}");
+            assert_eq!(all.said.split_once("warning").map(|w| w.1), said.split_once("warning").map(|w| w.1));
+        }
+    }
+    for (entries, said) in [
+        ("{ eth0 }", "1:28: 'interface_up_down_delays' needs seconds from 0 to 255"),
+        ("{ eth0 256 }", "1:33: 'interface_up_down_delays' needs seconds from 0 to 255, not '256'"),
+        ("{ eth0 1 x }", "1:35: 'interface_up_down_delays' needs seconds from 0 to 255, not 'x'"),
+        ("{\neth0 1\neth0 2\n}", "3:1: the delays of eth0 are there already, at line 2: expected them once"),
+    ] {
+        let all = import(format!("interface_up_down_delays {entries}\n{}", instance("")));
+        assert!(all.said.starts_with(&format!("f:{said}")), "{entries}: {}", all.said);
     }
 }
 

@@ -52,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 48] = [
+static KEYWORDS: [Keyword; 50] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -66,6 +66,7 @@ static KEYWORDS: [Keyword; 48] = [
     statement("hotplug", Some(Slot::Hotplug), statement::hotplug),
     statement("startup", Some(Slot::Startup), hook::startup),
     statement("shutdown", Some(Slot::Shutdown), hook::shutdown),
+    statement("interface-delay", None, statement::interface_delay),
     statement("check", None, check::check),
     statement("static-address", None, route::static_address),
     statement("static-route", None, route::static_route),
@@ -89,6 +90,7 @@ static KEYWORDS: [Keyword; 48] = [
     scalar("vmac", INSTANCE, Slot::Vmac, property::vmac),
     scalar("vmac-base", INSTANCE | DEFAULTS, Slot::VmacBase, property::vmac_base),
     scalar("accept", INSTANCE | DEFAULTS, Slot::Accept, property::accept),
+    scalar("track-primary", INSTANCE | DEFAULTS, Slot::TrackPrimary, property::track_primary),
     scalar("notify", HOOK, Slot::Notify, hook::notify),
     scalar("notify-master", HOOK, Slot::NotifyMaster, hook::notify_master),
     scalar("notify-backup", HOOK, Slot::NotifyBackup, hook::notify_backup),
@@ -104,7 +106,7 @@ static KEYWORDS: [Keyword; 48] = [
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
-static LATER_STATEMENTS: [&str; 2] = ["interface-delay", "include"];
+static LATER_STATEMENTS: [&str; 1] = ["include"];
 
 /// The same among the properties.
 static LATER_PROPERTIES: [&str; 2] = ["rule", "ttl"];

@@ -98,6 +98,9 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     if i.start == Start::Master {
         t.write_str("  start master\n")?;
     }
+    if !i.track_primary {
+        t.write_str("  track-primary off\n")?;
+    }
     if let Some(ip) = i.source {
         uwrite!(t, "  source {}\n", Ip(ip))?;
     }

@@ -76,6 +76,11 @@ pub(super) fn preempt(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+pub(super) fn track_primary(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.track_primary = r.on_off(w, "track-primary")?;
+    Ok(())
+}
+
 pub(super) fn start(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let backup = r.choice(w, "start", &["backup", "master"])? == 0;
     r.target().values.start = if backup { Start::Backup } else { Start::Master };

@@ -42,6 +42,7 @@ impl Importer<'_> {
         let sources = self.sources(image, section);
         self.garp(section);
         self.flags(section);
+        self.primary(section);
         // Each is reported where it is wrong.
         let _ = self.priority(section);
         let _ = self.protocol(section, &sources);
@@ -256,6 +257,16 @@ impl Importer<'_> {
         draft.values.accept = !self.flag(section.get(Opt::NoAccept));
         self.reader.asm.name_vmac_as_keepalived(&mut draft);
         self.reader.asm.draft = draft;
+    }
+
+    fn primary(&mut self, section: Section<'_>) {
+        let off = section.get(Opt::DontTrackPrimary);
+        if let Some(v) = off
+            && self.flag(off)
+        {
+            self.give(Slot::TrackPrimary, v.at);
+            self.reader.asm.draft.values.track_primary = false;
+        }
     }
 
     fn garp(&mut self, section: Section<'_>) {

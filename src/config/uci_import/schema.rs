@@ -31,6 +31,7 @@ options! {
     Table "table",
     Blackhole "blackhole",
     Route "route",
+    DontTrackPrimary "dont_track_primary",
     DownDelay "down_delay",
     UpDelay "up_delay",
     Value "value",
@@ -176,6 +177,12 @@ pub(super) static SCHEMAS: [Schema; 17] = [
         ],
         foreign: &[
             foreign("linkbeat_use_polling", When::Never, ""),
+            // What the init script of picovrrp's own package reads.
+            foreign("config_file", When::Never, ""),
+            foreign("uci_file", When::Never, ""),
+            foreign("firewall", When::Never, ""),
+            foreign("realtime", When::Never, ""),
+            foreign("lock_memory", When::Never, ""),
             foreign("notification_email", When::Always, MAIL),
             foreign("notification_email_from", When::Always, MAIL),
             foreign("smtp_server", When::Always, MAIL),
@@ -319,6 +326,7 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             Opt::UseVmac,
             Opt::VmacXmitBase,
             Opt::NoAccept,
+            Opt::DontTrackPrimary,
             Opt::VirtualIpaddress,
             Opt::VirtualIpaddressExcluded,
             Opt::VirtualRoutes,
@@ -340,11 +348,6 @@ pub(super) static SCHEMAS: [Schema; 17] = [
             foreign("accept", When::Never, ""),
             foreign("smtp_alert", When::On, MAIL),
             foreign("lvs_sync_daemon_interface", When::Always, "connections of LVS are not copied to the other router"),
-            foreign(
-                "dont_track_primary",
-                When::On,
-                "the instance is in FAULT while the interface that it speaks on is down",
-            ),
         ],
     },
     Schema {

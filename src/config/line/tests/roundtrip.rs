@@ -212,6 +212,11 @@ fn all_routes(c: &Config) -> (Vec<(Route, String)>, Vec<Range>, usize) {
     (all, ranges.collect(), c.static_addresses.len.into())
 }
 
+/// Every interface with a delay: its name, down and up.
+fn delays(c: &Config) -> Vec<(String, Micros, Micros)> {
+    c.link_delays.iter().map(|d| (c.str(d.interface).into(), d.down, d.up)).collect()
+}
+
 /// Whether it is a check, its name, its weight, `reverse`.
 fn tracked(c: &Config, tracks: &[Track]) -> Vec<(bool, String, i16, bool)> {
     let one = |t: &Track| (matches!(t.what, Tracked::Check(_)), c.str(t.what.name()).into(), t.weight, t.reverse);
@@ -229,6 +234,7 @@ fn same_again(c: &Config) {
     assert_eq!((c.log_level, c.startup_delay), (again.log_level, again.startup_delay));
     assert_eq!(c.instances.len(), again.instances.len());
     assert_eq!(all_routes(c), all_routes(&again));
+    assert_eq!(delays(c), delays(&again));
     for (a, b) in c.instances.iter().zip(&again.instances) {
         assert_eq!(meaning(c, a), meaning(&again, b), "in:\n{text}");
     }
@@ -344,6 +350,7 @@ fn build(c: &mut Config, n: u8, plan: &Plan) {
     if i.start == Start::Master {
         i.preempt = Preempt::On;
     }
+    i.track_primary = plan.flags.3;
     i.garp.delay = plan.garp.0;
     i.garp.refresh = if plan.garp.1 < Micros::from_millis(100) { Micros::ZERO } else { plan.garp.1 };
     (i.garp.repeat, i.garp.refresh_repeat) = (plan.numbers.1, plan.numbers.2);
@@ -415,6 +422,7 @@ proptest! {
         plans in proptest::collection::vec(plan(), 1..5),
         more in checks::plan(),
         of_routes in routes::plan(),
+        of_links in proptest::collection::vec((interface(), 0..=255_000_000u64, 1..=255_000_000u64, any::<bool>()), 0..4),
     ) {
         let mut c = Config { log_unknown: bits.0, strict: bits.1, startup_delay, ..Config::default() };
         c.log_level = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug][level];
@@ -424,6 +432,11 @@ proptest! {
         }
         checks::build(&mut c, &more);
         routes::build(&mut c, &of_routes);
+        for (n, (name, a, b, swapped)) in of_links.iter().enumerate() {
+            let interface = c.strings.add(&format!("{n}{name}")).unwrap();
+            let (down, up) = if *swapped { (*b, *a) } else { (*a, *b) };
+            c.link_delays.push(LinkDelay { interface, down: Micros(down), up: Micros(up) }).unwrap();
+        }
         same_again(&c);
     }
 }

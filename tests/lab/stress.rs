@@ -3,11 +3,19 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::support::netns::Netns;
 use crate::support::process::{Process, Signal};
 use crate::support::{Lab, Node, Picovrrp, SOON, Two, V3, V3_IPV6, VIP4, VIP6, ms, observe, wait_for, wait_until};
+
+/// Noise takes a processor, and who measures wants one.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Addresses and links that others change, 1,000 changes in a round.
 struct Noise {
@@ -55,8 +63,9 @@ struct Monitor(Process);
 
 impl Monitor {
     fn start(node: &Node) -> Monitor {
-        let mut command = node.ns().command("ip");
-        command.args(["-o", "-ts", "monitor", "address", "link"]);
+        // Ahead of others, so that what it prints is not later than what happened.
+        let mut command = node.ns().command("nice");
+        command.args(["-n", "-10", "ip", "-o", "-ts", "monitor", "address", "link"]);
         let monitor = Monitor(Process::start("ip monitor", command, node.dir().join("news.log"), node.ns()));
         wait_until("ip monitor listens", SOON, || {
             node.ns().ip("addr add 198.51.100.77/32 dev lo");
@@ -93,6 +102,7 @@ fn seconds(line: &str) -> Option<f64> {
 
 #[test]
 fn amid_thousands_of_changes_adverts_go_on_and_a_removed_address_comes_back() {
+    let _alone = alone();
     let (lab, a, _b, _client) = Lab::trio();
     let mut one = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
     a.wait_has(VIP4, SOON);
@@ -120,6 +130,7 @@ fn amid_thousands_of_changes_adverts_go_on_and_a_removed_address_comes_back() {
 
 #[test]
 fn what_was_lost_in_an_overrun_is_found() {
+    let _alone = alone();
     let (_lab, a, _b, _client) = Lab::trio();
     let one = Picovrrp::start_until(&a, &V3.config("priority 150"), "MASTER");
     a.wait_has(VIP4, SOON);
@@ -213,6 +224,7 @@ fn an_mtu_too_small_for_ipv6_is_a_fault_until_it_is_not() {
 /// Everything is torn down and built anew within a second, as `network restart` does it: from the
 /// interface's own address on it takes 200 ms at most until the router is back.
 fn network_restart(vmac: &str) {
+    let _alone = alone();
     let (_lab, a, _b, _client) = Lab::trio();
     // An owner, which is Active again at once; the others wait for Active_Down_Interval.
     let config = format!(
@@ -270,6 +282,7 @@ fn a_restarted_network_has_its_addresses_back_with_a_virtual_mac() {
 
 #[test]
 fn an_address_removed_by_hand_is_back_within_100_ms() {
+    let _alone = alone();
     for flavour in [V3, V3_IPV6] {
         let (_lab, a, _b, _client) = Lab::trio();
         let one = Picovrrp::start_until(&a, &flavour.config("priority 150"), "MASTER");

@@ -1,4 +1,4 @@
-//! What reading UCI costs: memory and time.
+//! What reading UCI costs: memory and time. And the memory for keepalived.conf.
 
 // Test code all of it.
 #![allow(clippy::unwrap_used)]
@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use picovrrp::config::diagnostics::Diagnostics;
+use picovrrp::config::keepalived::{self, Files};
 use picovrrp::config::model::Config;
 use picovrrp::config::uci::{Mode, Parser};
 use picovrrp::config::uci_import::{Networks, Options, import};
@@ -92,6 +93,48 @@ fn memory() {
         let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
         read(text.as_bytes(), &mut config, &mut found);
         accepted = found.errors() == 0 && config.addresses.len() == 250;
+    });
+    println!("{} bytes: {peak} held at the peak", text.len());
+    assert!(accepted && left == 0);
+    assert!(peak < 64 << 10, "{peak}");
+}
+
+/// A file that includes no other.
+struct Alone;
+
+impl Files for Alone {
+    type File = &'static [u8];
+
+    fn open(&mut self, _path: &str) -> Result<&'static [u8], &'static str> {
+        Err("there is none")
+    }
+
+    fn matches(&mut self, _pattern: &str, _most: usize) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The same of keepalived.conf.
+#[test]
+fn memory_of_keepalived_conf() {
+    let mut text = String::new();
+    for i in 1..=30 {
+        text += &format!("vrrp_script check{i} {{\n  script \"/bin/true {i}\"\n  interval 2\n  weight 5\n}}\n");
+        text += &format!("vrrp_instance instance{i} {{\n  interface eth{}\n  virtual_router_id {i}\n", i % 4);
+        text += &format!("  track_script {{\n    check{i}\n  }}\n  virtual_ipaddress {{\n");
+        (1..=8).for_each(|j| text += &format!("    10.{i}.{j}.1/24 dev eth0\n"));
+        text += "  }\n}\n";
+    }
+    while text.len() < 64 << 10 {
+        text += "# What somebody wrote to remember what this is for, and when it was changed.\n";
+    }
+    let text: &'static str = text.leak();
+    let mut accepted = false;
+    let (peak, left) = held(|| {
+        let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
+        let options = keepalived::Options { strict: false, config_id: "edge" };
+        keepalived::parse(text.as_bytes(), "f", &mut Alone, &options, &mut config, &mut found, None).unwrap();
+        accepted = found.errors() == 0 && config.addresses.len() == 240;
     });
     println!("{} bytes: {peak} held at the peak", text.len());
     assert!(accepted && left == 0);

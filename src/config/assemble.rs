@@ -16,6 +16,7 @@ use super::model::{
     Address, Config, Family, Group, Instance, LinkDelay, MAX_ADDRESSES, MAX_CHECKS, MAX_DELAYS, MAX_GROUPS,
     MAX_INSTANCES, MAX_PEERS, MAX_ROUTES, MAX_STRINGS, MAX_TRACKS, Peer, Range, Route, StrId, Track, Tracked,
 };
+use crate::vrrp::timing::Micros;
 
 /// An error was reported; nobody need report it again.
 pub(super) struct Reported;
@@ -407,6 +408,21 @@ impl<'a> Assembler<'a> {
         } else if !self.exceeded.delays {
             self.exceeded.delays = true;
             self.limit(at, MAX_DELAYS, "interfaces with a delay", "MAX_DELAYS");
+        }
+    }
+
+    /// The delays of an interface, in place of what was said of them before: files of others say it twice.
+    pub(super) fn replace_delay(&mut self, at: Pos, delay: LinkDelay) {
+        if let Some(before) = self.config.link_delays.iter().position(|d| d.interface == delay.interface) {
+            self.config.link_delays.remove(before);
+            let line = self.delay_at.remove(before).line;
+            let name = self.config.str(delay.interface);
+            self.diag.warning(at, &mut |t| {
+                uwrite!(t, "the delays of {} are at line {} already: the last ones count", name, line)
+            });
+        }
+        if (delay.down, delay.up) != (Micros::ZERO, Micros::ZERO) {
+            self.add_delay(at, delay);
         }
     }
 

@@ -103,23 +103,39 @@ impl Strings {
         if s.is_empty() {
             return Some(StrId::default());
         }
-        let start = match self.find(s) {
+        let start = match self.find(s, 0) {
             Some(at) => at,
             None => {
+                let before = self.bytes.len();
                 self.bytes.extend_from_slice(s.as_bytes()).ok()?;
-                // Its first occurrence may begin before what was appended ("ab" + "abab"); taking
-                // the first one always gives equal strings equal ids.
-                self.find(s)?
+                // Its first occurrence may begin before what was appended ("ab" + "abab"), though not so
+                // far that it ends there; taking the first one always gives equal strings equal ids.
+                self.find(s, (before + 1).saturating_sub(s.len()))?
             }
         };
         Some(StrId { start: start as u16, len: s.len() as u16 })
     }
 
-    fn find(&self, s: &str) -> Option<usize> {
-        let wanted = s.as_bytes();
-        // Few places have both ends right: a look at those is quicker than a comparison.
-        let ends = (wanted.first(), wanted.last());
-        self.bytes.windows(s.len()).position(|w| (w.first(), w.last()) == ends && w == wanted)
+    /// Where `s` is first, at `from` or behind it.
+    fn find(&self, s: &str, from: usize) -> Option<usize> {
+        let (wanted, last) = (s.as_bytes(), s.len().checked_sub(1)?);
+        // Horspool: a place whose last byte is wrong says how far the next one is that may be right. Bytes
+        // that share an entry make that nearer, never too far.
+        let far = s.len().min(u8::MAX as usize) as u8;
+        let mut steps = [far; 64];
+        for (i, byte) in wanted[..last].iter().enumerate() {
+            let step = &mut steps[*byte as usize % 64];
+            *step = (*step).min((last - i).min(u8::MAX as usize) as u8);
+        }
+        let mut at = from;
+        while let Some(place) = self.bytes.get(at..at + s.len()) {
+            let end = place[last];
+            if end == wanted[last] && place == wanted {
+                return Some(at);
+            }
+            at += steps[end as usize % 64] as usize;
+        }
+        None
     }
 
     /// The string that `id` names; empty for an id of another pool that does not fit this one.
@@ -571,5 +587,26 @@ mod tests {
         assert_eq!(s.add("abab"), Some(first));
         assert_eq!(s.get(first), "abab");
         assert_eq!(s.add(""), Some(StrId::default()));
+    }
+
+    /// A string is found where a look at each place finds it, whatever its bytes and however long it is.
+    #[test]
+    fn found_where_it_is() {
+        let (mut s, mut n) = (Strings::default(), 1u32);
+        let pool: std::string::String = (0..3000)
+            .map(|_| {
+                n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ['a', 'b', 'A', '!', 'é'][(n >> 24) as usize % 5]
+            })
+            .collect();
+        s.bytes.extend_from_slice(pool.as_bytes()).unwrap();
+        for (start, _) in pool.char_indices().step_by(7) {
+            for len in [1, 2, 3, 5, 9, 300] {
+                let wanted = &pool[start..pool[start..].char_indices().nth(len).map_or(pool.len(), |(i, _)| start + i)];
+                assert_eq!(s.find(wanted, 0), pool.find(wanted), "{wanted}");
+                let other = std::format!("{wanted}b!");
+                assert_eq!(s.find(&other, 0), pool.find(&other), "{other}");
+            }
+        }
     }
 }

@@ -69,7 +69,8 @@ pub(super) struct Io {
     /// Interfaces beneath macvlans that are bridges.
     pub(super) bridges: Vec<u32, MAX_LINKS>,
     pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
-    pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
+    /// Interfaces, and whether their switches are to hear of the groups again.
+    pub(super) rebinds: Vec<(u32, Family, bool), MAX_SOCKETS>,
     pub(super) notes: Vec<Note, MAX_NOTES>,
     pub(super) lost_notes: u32,
     /// Interfaces on which a removed IPv4 address no longer takes others along.
@@ -184,7 +185,7 @@ impl Io {
     }
 
     /// Makes the sockets of an interface hear what `listen` says; nothing if it is `None`.
-    pub(super) fn listen(&mut self, ifindex: u32, family: Family, listen: Option<&Listen>) {
+    pub(super) fn listen(&mut self, ifindex: u32, family: Family, afresh: bool, listen: Option<&Listen>) {
         let found = self.find(ifindex, family);
         let Some(listen) = listen else {
             if let Some(at) = found {
@@ -192,7 +193,7 @@ impl Io {
             }
             return;
         };
-        if let Err(e) = self.open_or_change(found, ifindex, family, listen) {
+        if let Err(e) = self.open_or_change(found, ifindex, family, afresh, listen) {
             self.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
         }
     }
@@ -202,17 +203,15 @@ impl Io {
         found: Option<usize>,
         ifindex: u32,
         family: Family,
+        afresh: bool,
         listen: &Listen,
     ) -> std::io::Result<()> {
         let at = match found {
             Some(at) => at,
             None => {
-                let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
                 let socket = VrrpSocket::open(family, ifindex)?;
                 socket.set_filter((!listen.open).then_some(&listen.vrids))?;
-                self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
-                self.sockets[free] = Some(socket);
-                free
+                self.use_socket(socket)?
             }
         };
         let Some(socket) = &mut self.sockets[at] else { return Ok(()) };
@@ -222,11 +221,25 @@ impl Io {
         for group in old.iter().filter(|g| !listen.groups.contains(g)) {
             socket.leave(*group)?;
         }
-        socket.rejoin()?;
+        if afresh {
+            socket.rejoin()?;
+        }
         for group in &listen.groups {
             socket.join(*group)?;
         }
         Ok(())
+    }
+
+    /// Listens to a socket from now on; its place.
+    pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> std::io::Result<usize> {
+        let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
+        self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
+        self.sockets[free] = Some(socket);
+        Ok(free)
+    }
+
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
+        self.sockets.iter().flatten()
     }
 
     fn close(&mut self, at: usize) {
@@ -303,10 +316,11 @@ impl Actions for Io {
                     self.note(Note::Refused(System::Announce, e.raw_os_error().unwrap_or(0)));
                 }
             }
-            Action::Rebind { ifindex, family } => {
-                if !self.rebinds.contains(&(ifindex, family)) {
+            Action::Rebind { ifindex, family, afresh } => {
+                match self.rebinds.iter_mut().find(|r| (r.0, r.1) == (ifindex, family)) {
+                    Some(known) => known.2 |= afresh,
                     // Two families an interface: there is room.
-                    let _ = self.rebinds.push((ifindex, family));
+                    None => drop(self.rebinds.push((ifindex, family, afresh))),
                 }
             }
             Action::Changed(t) => self.note(Note::Changed(t)),

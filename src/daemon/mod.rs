@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::Waker;
 
 use heapless::Vec;
 use smol::LocalExecutor;
@@ -25,7 +26,7 @@ use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::syslog::{self, Limiter};
+use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::vrrp::timing::{Instant, Micros};
@@ -37,15 +38,20 @@ mod io_actions;
 mod lines;
 mod links;
 mod ownership;
+mod reload;
 mod report;
 mod routes;
+mod upgrade;
 mod vmac;
+mod watch;
+mod yields;
 
 use clients::Clients;
 use hooks::{Flag, Hooks, Lifecycle};
 pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
+pub use upgrade::{Before, Saved, UNDERSTOOD, probed};
 
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -76,6 +82,8 @@ pub struct Setup {
     pub run_dir: RunDir,
     /// Held as long as the daemon runs.
     pub lock: Lock,
+    /// What the program before this one in the same process has left.
+    pub saved: Option<Saved>,
     /// The host's name, where the configuration has no `router-id`.
     pub host_name: String,
 }
@@ -85,7 +93,7 @@ pub struct Core {
     router: Box<Router>,
     io: Io,
     run_dir: RunDir,
-    _lock: Lock,
+    lock: Lock,
     reader: Reader,
     file: PathBuf,
     host_name: String,
@@ -120,6 +128,20 @@ pub struct Core {
     stopping: Option<Instant>,
     /// Raised then.
     halt: Rc<Flag>,
+    /// A configuration that waits for instances to hand over which it has no more.
+    coming: Option<reload::Coming>,
+    /// What became of the last reload.
+    last_reload: Option<reload::LastReload>,
+    /// Tasks that look at all this again after each step.
+    waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
+    /// A program that is about to take our place.
+    upgrade: Option<upgrade::Upgrade>,
+    /// One is being looked at.
+    upgrading: bool,
+    /// Why the last could not be executed.
+    upgrade_failed: String,
+    /// Clients that are told what happens.
+    watchers: watch::Watchers,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -145,16 +167,27 @@ impl Daemon {
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
         let monitor = Monitor::open()?;
-        let listener = Listener::bind(&setup.run_dir, &setup.lock)?;
+        let (router, rest) = match &setup.saved {
+            None => (Router::new(setup.config), None),
+            Some(saved) => {
+                let broken = |_| io::Error::other("the state is not for this configuration");
+                let (router, rest) = saved.restore(setup.config).map_err(broken)?;
+                (router, Some(rest))
+            }
+        };
+        let listener = match &rest {
+            None => Listener::bind(&setup.run_dir, &setup.lock)?,
+            Some(rest) => rest.listener()?,
+        };
         reactor.add(monitor.as_fd(), MONITOR, Interest::READ)?;
         reactor.add(signals.as_fd(), SIGNALS, Interest::READ)?;
         reactor.add(listener.as_fd(), LISTENER, Interest::READ)?;
         let io = Io::new(reactor.clone(), Rtnl::open()?, Announcer::open()?);
         let mut core = Core {
-            router: Box::new(Router::new(setup.config)),
+            router: Box::new(router),
             io,
             run_dir: setup.run_dir,
-            _lock: setup.lock,
+            lock: setup.lock,
             reader: setup.reader,
             file: setup.file,
             host_name: setup.host_name,
@@ -174,17 +207,33 @@ impl Daemon {
             notifier: Rc::new(Notifier::new()),
             runs: Vec::new(),
             stopping: None,
+            coming: None,
+            last_reload: None,
+            waiting: Vec::new(),
+            upgrade: None,
+            upgrading: false,
+            upgrade_failed: String::new(),
+            watchers: Vec::new(),
             halt: Rc::default(),
             parting: Vec::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
         core.begin_configuration();
-        core.start()?;
+        let children = Children::new();
+        match &rest {
+            None => core.start()?,
+            Some(rest) => {
+                core.go_on(rest)?;
+                rest.children.iter().for_each(|pid| children.adopt(*pid));
+                children.reap();
+                rest.done();
+            }
+        }
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
             clients: Clients::default(),
             context: Context::new(reactor.clone()),
-            children: Children::new(),
+            children,
             reactor,
             monitor,
             signals,
@@ -221,6 +270,13 @@ impl Daemon {
                 checks.end();
             }
             let _ = driver.turn(tasks.as_mut());
+            if core.borrow().is_time(clock::now()) {
+                checks.end();
+                let mut core = core.borrow_mut();
+                core.execute(listener, children);
+                // It could not be: all goes on.
+                core.change_over(clock::now());
+            }
             let deadline = {
                 let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
@@ -258,7 +314,9 @@ impl Daemon {
                         if let Ok(Some(connection)) = listener.accept()
                             && clients.admit()
                         {
-                            executor.spawn(clients::serve(clients, context, core.clone(), connection)).detach();
+                            executor
+                                .spawn(clients::serve(clients, context, children, core.clone(), connection))
+                                .detach();
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
@@ -271,6 +329,7 @@ impl Daemon {
             }
             context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
+            core.borrow_mut().change_over(now);
         }
     }
 
@@ -335,9 +394,9 @@ impl Core {
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
         self.settle_vmacs(now);
-        while let Some((ifindex, family)) = self.io.rebinds.pop() {
+        while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
-            self.io.listen(ifindex, family, listen.as_ref());
+            self.io.listen(ifindex, family, afresh, listen.as_ref());
         }
         if !self.io.unrecorded.is_empty() || !self.io.late_routes.is_empty() || self.ownership_changed {
             self.record();
@@ -412,6 +471,7 @@ impl Core {
         self.read_links(now)?;
         self.adopt(now)?;
         self.read_all_addresses(now);
+        self.read_yields(now);
         self.record();
         self.starting = hooks::has(self.router.config(), Lifecycle::Startup);
         if !self.starting {
@@ -438,68 +498,9 @@ impl Core {
     fn stop(&mut self, now: Instant) {
         log::info!("stopping");
         self.stopping.get_or_insert(now);
+        self.coming = None;
         self.halt.raise();
         self.handle(Event::Stop, now);
-    }
-
-    /// Reads the configuration again. The error says why all stays as it was.
-    fn reload(&mut self, now: Instant) -> Result<(), String> {
-        if self.stopping.is_some() {
-            return Err("the daemon is stopping".to_owned());
-        }
-        let mut config = Box::new(Config::default());
-        let mut found = Box::new(Diagnostics::new());
-        if let Err(e) = (self.reader)(&mut config, &mut found) {
-            let why = format!("{}: {e}", self.file.display());
-            log::error!("reload refused, the running configuration stays: {why}");
-            return Err(why);
-        }
-        let mut lines = std::vec::Vec::new();
-        // Writing to memory cannot fail.
-        let _ = found.print(&self.file.to_string_lossy(), &mut lines);
-        let lines = String::from_utf8_lossy(&lines).into_owned();
-        if found.errors() > 0 {
-            lines.lines().for_each(|l| log::error!("{l}"));
-            log::error!("reload refused, the running configuration stays");
-            let mut all = lines.lines().filter(|l| !l.contains(": warning: "));
-            let first = all.next().unwrap_or("").to_owned();
-            return Err(match all.count() {
-                0 => first,
-                more => format!("{first} (and {more} more: 'picovrrp check' shows them)"),
-            });
-        }
-        lines.lines().for_each(|l| log::warn!("{l}"));
-        let user = match script_user(&config) {
-            Ok(user) => user,
-            Err(why) => {
-                log::error!("reload refused, the running configuration stays: {why}");
-                return Err(why);
-            }
-        };
-        syslog::set_level(config.log_level);
-        // Other addresses and routes have other numbers: none is put on before the file names it.
-        self.io.recorded.fill(false);
-        self.io.recorded_routes.fill(false);
-        self.io.recorded_vmacs.fill(false);
-        hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
-        self.script_user = user;
-        let runs = checks::inherit(&self.runs, self.router.config(), &config);
-        self.router.reload(config, now, &mut self.io);
-        self.begin_configuration();
-        self.runs = runs;
-        self.settle(now);
-        if let Err(e) = self.read_links(now) {
-            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
-        }
-        self.read_all_addresses(now);
-        self.record();
-        if !self.starting {
-            self.handle(Event::Start, now);
-            // What went while the watch was changed was not told.
-            self.handle(Event::Routes, now);
-        }
-        log::info!("reloaded");
-        Ok(())
     }
 
     fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {

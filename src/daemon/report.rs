@@ -3,12 +3,13 @@
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use crate::config::model::{ChecksumForm, Condition, RouteWords};
-use crate::router::Router;
+use crate::control::Kind;
 use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, RouteId, Shown, Transition, VmacError};
+use crate::router::{FOR_EVER, Router};
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 29;
+pub(super) const CLASSES: usize = 30;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,7 @@ pub(super) enum System {
     Netlink = 22,
     Control = 23,
     Route = 24,
-    Vmac = 28,
+    Vmac = 29,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -47,7 +48,8 @@ pub(super) fn class(report: &Report) -> usize {
         Report::Priority { .. } => 17,
         Report::ForeignRoute { .. } => 25,
         Report::RouteRestored { .. } => 26,
-        Report::NoVmac { .. } => 27,
+        Report::Yielded { .. } => 27,
+        Report::NoVmac { .. } => 28,
         // Checks have a limiter of their own.
         Report::Check { .. } => CLASSES,
     }
@@ -56,8 +58,29 @@ pub(super) fn class(report: &Report) -> usize {
 pub(super) fn level(report: &Report) -> log::Level {
     match report {
         Report::Dropped { why: Drop::UnknownVrid(_) | Drop::NotAPeer, .. } => log::Level::Info,
-        Report::ChecksumForm { .. } | Report::Priority { .. } | Report::Check { .. } => log::Level::Info,
+        Report::ChecksumForm { .. } | Report::Priority { .. } | Report::Check { .. } | Report::Yielded { .. } => {
+            log::Level::Info
+        }
         _ => log::Level::Warn,
+    }
+}
+
+/// What kind of thing it is, and whose.
+pub(super) fn kind(report: &Report) -> (Kind, Option<InstanceId>) {
+    match *report {
+        Report::Dropped { instance, .. } => (Kind::Packet, instance),
+        Report::IntervalLearned { instance, .. }
+        | Report::AddressListDiffers { instance, .. }
+        | Report::Conflict { instance, .. }
+        | Report::ChecksumForm { instance, .. }
+        | Report::TwoOwners { instance, .. } => (Kind::Packet, Some(instance)),
+        Report::Priority { instance, .. } => (Kind::Priority, Some(instance)),
+        Report::Yielded { instance, .. } | Report::NoVmac { instance, .. } => (Kind::Notice, Some(instance)),
+        Report::ForeignAddress { instance, .. }
+        | Report::AddressRestored { instance, .. }
+        | Report::ForeignRoute { instance, .. }
+        | Report::RouteRestored { instance, .. } => (Kind::Notice, instance),
+        Report::Check { .. } => (Kind::Check, None),
     }
 }
 
@@ -181,6 +204,13 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
                     })
                 }
             }
+        }
+        Report::Yielded { instance, until: None } => {
+            uwrite!(to, "{}: no longer yields", name(router, instance))
+        }
+        Report::Yielded { instance, until } => {
+            uwrite!(to, "{}: yields to other routers", name(router, instance))?;
+            if until == Some(FOR_EVER) { to.write_str(" until it is resumed") } else { to.write_str(" for a while") }
         }
         Report::AddressRestored { instance, address } => uwrite!(
             to,

@@ -99,6 +99,25 @@ impl Core {
         })
     }
 
+    /// What the program before us changed goes on being ours to put back: the file says what that is.
+    pub(super) fn inherit_vmacs(&mut self) {
+        // What cannot be read is told when it is written.
+        let _ = ownership::read(&self.run_dir, |entry| match entry {
+            Entry::Arp(arp) => {
+                let ifindex = name_to_index(self.io.rtnl.as_fd(), arp.interface);
+                if let (Ok(name), Ok(ifindex)) = (Name::try_from(arp.interface), ifindex) {
+                    // Each stands beneath a macvlan: there is room.
+                    if is_bridge(&name) {
+                        let _ = self.io.bridges.push(ifindex);
+                    }
+                    let _ = self.arps.push(Arp { ifindex, name, was: arp.was });
+                }
+            }
+            Entry::Table => self.refusing = true,
+            Entry::Vmac(_) | Entry::Address(_) | Entry::Route(_) => {}
+        });
+    }
+
     /// Makes the macvlans that are asked for, and puts back what is needed no longer.
     pub(super) fn settle_vmacs(&mut self, now: Instant) {
         while let Some(instance) = self.io.vmacs.pop() {

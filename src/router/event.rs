@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model::{ChecksumForm, Condition, Family, Route, Scope};
 use crate::vrrp::stats::Reason;
-use crate::vrrp::timing::Centis;
+use crate::vrrp::timing::{Centis, Instant};
 
 /// An instance, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,6 +147,15 @@ pub enum Event<'a> {
         /// The link as it is there now, or why it is not.
         made: Result<LinkInfo<'a>, VmacError>,
     },
+    /// Hand over and stay Backup, with all of the group, even if no other router is Active.
+    Yield {
+        /// Which.
+        instance: InstanceId,
+        /// When that ends by itself; [`FOR_EVER`](super::FOR_EVER) for never.
+        until: Instant,
+    },
+    /// The end of [`Yield`](Self::Yield) for an instance and its group: Backups like any other.
+    Resume(InstanceId),
     /// Hand over and stop. The router is done when [`is_stopped`](super::Router::is_stopped) says so.
     Stop,
 }
@@ -391,6 +400,13 @@ pub enum Report {
         /// Now.
         to: u8,
     },
+    /// An instance stays aside because it was told to, or does so no longer.
+    Yielded {
+        /// Which.
+        instance: InstanceId,
+        /// Until when; `None` when that is over.
+        until: Option<Instant>,
+    },
     /// An address vanished while it should be there, and is put back.
     AddressRestored {
         /// Which; `None` for a static one.
@@ -485,6 +501,8 @@ pub enum Action<'a> {
         ifindex: u32,
         /// The family.
         family: Family,
+        /// Tell the switches of the groups again.
+        afresh: bool,
     },
     /// An instance changed its state: log it and tell whoever wants to know.
     Changed(Transition),

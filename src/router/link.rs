@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::Vec;
+use serde::{Deserialize, Serialize};
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::tracking::Followed;
@@ -14,8 +15,9 @@ use crate::vrrp::stats::LastEvent;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// An interface that the configuration names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
+    #[serde(skip)]
     pub(super) name: StrId,
     /// 0 while there is no such interface. Once found the index is followed, also through a rename.
     pub(super) ifindex: u32,
@@ -350,7 +352,7 @@ impl Router {
 
     fn rebind(&mut self, ifindex: u32, out: &mut dyn Actions) {
         for family in [Family::V4, Family::V6] {
-            out.act(Action::Rebind { ifindex, family });
+            out.act(Action::Rebind { ifindex, family, afresh: true });
         }
     }
 
@@ -419,12 +421,20 @@ impl Router {
                 if self.slots[i].shown == Shown::Fault {
                     // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
                     let ifindex = self.links[self.slots[i].link as usize].ifindex;
-                    out.act(Action::Rebind { ifindex, family: self.config.instances[i].family });
+                    let family = self.config.instances[i].family;
+                    out.act(Action::Rebind { ifindex, family, afresh: true });
                 }
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);
                 self.follow(i, outcome, now, out);
+            }
+            (super::Phase::Running, None) if running => {
+                let p = self.parameters(i);
+                if p.aside {
+                    let outcome = self.slots[i].election.stand_aside(&p, now);
+                    self.follow(i, outcome, now, out);
+                }
             }
             // The interface works, so the successor can be told and awaited.
             (super::Phase::Running, Some(Fault::Tracked | Fault::Group | Fault::NoVmac)) if running => {

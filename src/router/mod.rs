@@ -10,13 +10,16 @@
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `group`: instances that are Active together or not at all.
+//! - `aside`: instances that leave being Active to other routers, because they were told to.
 //! - `perform`: what an instance does as Active.
 //! - `vmac`: virtual MAC addresses, and the macvlans that have them.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
+//! - `snapshot`: its state, for another process to go on with.
 //! - `view`: what status shows.
 
 use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use heapless::{Vec, index_map::FnvIndexMap};
 
@@ -30,6 +33,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Instant, Micros};
 
 mod announce;
+mod aside;
 mod checksum;
 mod deadlines;
 pub mod event;
@@ -39,14 +43,17 @@ mod perform;
 mod receive;
 mod reload;
 mod routes;
+mod snapshot;
 mod tracking;
 mod view;
 mod vmac;
 
 pub use announce::PACE;
+pub use aside::FOR_EVER;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
-pub use reload::{same, same_check};
+pub use reload::{counterpart, same_check};
+pub use snapshot::{Broken, Pieces};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
@@ -75,10 +82,11 @@ const INDEX: usize = (2 * MAX_INSTANCES).next_power_of_two();
 type Key = (u32, Family, u8);
 
 /// State of one instance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     election: VirtualRouter,
     /// Its interface, in `links`.
+    #[serde(skip)]
     link: u8,
     /// Effective priority: the configured one and the weights of what it tracks.
     priority: u8,
@@ -86,9 +94,14 @@ struct Slot {
     source: Option<IpAddr>,
     fault: Option<Fault>,
     /// Its sync group.
+    #[serde(skip)]
     group: Option<u8>,
     /// Its macvlan, if it has a virtual MAC address.
     vmac: Option<Vmac>,
+    /// Handed over on purpose: until this moment it stays Backup, and all of its group.
+    yielded: Option<Instant>,
+    /// The configuration that comes has no such instance.
+    parting: bool,
     /// What was last told outside.
     shown: Shown,
     /// When that changed.
@@ -281,6 +294,8 @@ impl Router {
             Event::RouteRestored(id) => self.route_restored(id, out),
             Event::Routes => self.keep_routes(out),
             Event::Vmac { instance, made } => self.vmac_made(instance.0 as usize, made, now, out),
+            Event::Yield { instance, until } => self.stand_aside(instance.0 as usize, Some(until), now, out),
+            Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
         if self.is_stopped() {
@@ -349,6 +364,7 @@ impl Router {
             if !drained && matches!(self.slots[i].election.state(), State::Backup { .. }) {
                 return;
             }
+            self.end_yield(i, now, out);
             let p = self.parameters(i);
             let slot = &mut self.slots[i];
             let outcome = if due > now && slot.election.deadline() == Some(due) {
@@ -380,6 +396,7 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
+            aside: self.slots[i].parting || self.yielded(i).is_some(),
         }
     }
 
@@ -395,6 +412,7 @@ impl Router {
         let priority = self.slots[i].priority;
         match outcome {
             Outcome::Nothing | Outcome::Outlasted => {}
+            Outcome::Unclaimed => self.slots[i].master = None,
             Outcome::BecameActive(reason) => {
                 self.send_advert(i, priority, out);
                 self.install(i, out);
@@ -476,7 +494,8 @@ impl Router {
 
     fn rearm(&mut self, i: usize) {
         let slot = &self.slots[i];
-        let due = [slot.election.deadline(), slot.announce.deadline()].into_iter().flatten().min();
+        let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
+        let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
         self.deadlines.set(i as u8, due);
     }
 
@@ -516,6 +535,8 @@ impl Slot {
             fault: None,
             group: None,
             vmac: None,
+            yielded: None,
+            parting: false,
             shown: Shown::Init,
             since: Instant(0),
             transitions: 0,

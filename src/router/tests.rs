@@ -14,6 +14,7 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 
 mod active;
 mod addresses;
+mod aside;
 mod checks;
 mod delays;
 mod groups;
@@ -367,7 +368,7 @@ fn words(action: Action<'_>) -> String {
             assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
             format!("announce {ip} on {ifindex}")
         }
-        Action::Rebind { ifindex, family } => format!("rebind {ifindex} {family:?}"),
+        Action::Rebind { ifindex, family, .. } => format!("rebind {ifindex} {family:?}"),
         Action::Changed(t) => format!("{} to {}", t.from.word(), t.to.word()),
         Action::GroupChanged(t) => format!("group {} to {}", t.from.word(), t.to.word()),
         Action::Report(Report::Dropped { why, .. }) => format!("dropped {why:?}"),

@@ -6,6 +6,8 @@
 //! Active. Adverts are heard on the interface beneath, whatever the macvlan does, and leave
 //! there too, with the virtual MAC address in the frame.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{InstanceId, LinkInfo, Report, VmacError};
 use super::link::Link;
 use super::{Action, Actions, Phase, Router};
@@ -13,7 +15,7 @@ use crate::vrrp::packet::PRIORITY_OWNER;
 use crate::vrrp::timing::Instant;
 
 /// The macvlan of one instance.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Vmac {
     /// Its place in `links`, where it is bound by what made it and never by its name.
     link: u8,
@@ -22,7 +24,7 @@ pub(super) struct Vmac {
     raised: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     /// There is none.
     Absent,

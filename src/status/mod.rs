@@ -15,12 +15,14 @@ mod prometheus;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use frames::Frames;
 pub use json::Json;
 pub use keepalived::keepalived;
 pub use prometheus::prometheus;
 pub use table::Table;
+pub use watch::{happening, happening_json};
 
 /// Turns the frames of a status into text.
 pub trait Render {

@@ -8,6 +8,7 @@
 //! - [`echo`]: raw sockets for ICMP echo.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
 //! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
+//! - [`handover`]: descriptors and bytes that outlive this program in its process.
 //! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
 //!
 //! Where a call is rustix's, there is no unsafe code; the rest goes through the libc crate, each
@@ -19,6 +20,7 @@ pub mod control_socket;
 pub mod echo;
 pub mod files;
 pub mod filter;
+pub mod handover;
 pub mod neighbour;
 pub mod netlink;
 pub mod privilege;

@@ -105,6 +105,11 @@ impl VrrpSocket {
         Ok(VrrpSocket { fd, family, ifindex, groups: Vec::new(), overflows, garbage })
     }
 
+    /// A socket of the program that this process ran before, with the groups that it has joined.
+    pub fn adopt(fd: OwnedFd, family: Family, ifindex: u32, groups: Vec<IpAddr, MAX_GROUPS>) -> VrrpSocket {
+        VrrpSocket { fd, family, ifindex, groups, overflows: Cell::new(0), garbage: Cell::new(0) }
+    }
+
     /// The family.
     pub fn family(&self) -> Family {
         self.family

@@ -500,7 +500,7 @@ impl World {
     pub fn end(&mut self, h: usize) {
         let host = &mut self.hosts[h];
         host.node = None;
-        host.paused = false;
+        (host.paused, host.aside) = (false, false);
         let unread = host.inbox.drain(..).filter(|i| matches!(i, Inbound::Netlink)).count();
         host.netlink -= unread as u32;
         host.armed = None;

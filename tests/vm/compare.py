@@ -8,12 +8,13 @@ import pathlib
 import struct
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "cross/emu"))
 from capture import parse_advert
 from vm import die_with_parent
 
-LIMIT = 240  # seconds; a machine takes about 70
+LIMIT = 240  # seconds for both; a machine takes about 70
 # What a busy machine may add to a moment of either.
 SLACK = 0.8
 # Of the tracker `pair` in router.conf, and the steps in which it comes to what it wants.
@@ -84,10 +85,22 @@ def main():
     directory, kernel, initrd = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     daemons = ["keepalived", "picovrrp"]
     machines = [boot(directory, kernel, initrd, daemon) for daemon in daemons]
+    until = time.monotonic() + LIMIT
     for machine in machines:
-        machine.wait(LIMIT)
+        try:
+            machine.wait(max(1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            machine.kill()  # What it told ends early, and that is reported with its console.
     theirs, ours = (story(directory, daemon) for daemon in daemons)
     failed = len(theirs) != len(ours)
+    # Two that tell nothing would tell the same.
+    told = " ".join(call for _, _, calls, _ in theirs for _, call in calls)
+    spoke = {what.split(" ttl")[0] for _, adverts, _, _ in theirs for _, what in adverts}
+    for state in ["MASTER", "BACKUP", "FAULT"]:
+        if state not in told:
+            sys.exit(f"FAIL keepalived never told {state}: nothing was compared that counts")
+    if len(spoke) < 4:
+        sys.exit(f"FAIL too little was said on the wire: {sorted(spoke)}")
     for (name, adverts, calls, _), (_, our_adverts, our_calls, last) in zip(theirs, ours):
         # keepalived waits only where a process that it counts forks; we wait for each that comes.
         late = DELAY if name in GAINS else 0

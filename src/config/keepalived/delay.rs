@@ -15,8 +15,6 @@ pub(super) fn delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         Some(_) => r.seconds(w, "interface_up_down_delays", Micros::ZERO, MAX_DELAY, expected)?,
         None => Micros::ZERO,
     };
-    if (down, up) != (Micros::ZERO, Micros::ZERO) {
-        r.asm.add_delay(at, LinkDelay { interface, down, up });
-    }
+    r.asm.replace_delay(at, LinkDelay { interface, down, up });
     Ok(())
 }

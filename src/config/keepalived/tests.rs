@@ -169,11 +169,13 @@ fn delays() {
         ("{ eth0 }", "1:28: 'interface_up_down_delays' needs seconds from 0 to 255"),
         ("{ eth0 256 }", "1:33: 'interface_up_down_delays' needs seconds from 0 to 255, not '256'"),
         ("{ eth0 1 x }", "1:35: 'interface_up_down_delays' needs seconds from 0 to 255, not 'x'"),
-        ("{\neth0 1\neth0 2\n}", "3:1: the delays of eth0 are there already, at line 2: expected them once"),
+        ("{\neth0 1\neth0 2\n}", "3:1: warning: the delays of eth0 are at line 2 already: the last ones count"),
     ] {
         let all = import(format!("interface_up_down_delays {entries}\n{}", instance("")));
         assert!(all.said.starts_with(&format!("f:{said}")), "{entries}: {}", all.said);
     }
+    let all = import(format!("interface_up_down_delays {{\neth0 1\neth0 0\n}}\n{}", instance("")));
+    assert!(!all.config.contains("interface-delay"), "{}", all.config);
 }
 
 /// What stands behind the instances counts for them too.
@@ -200,6 +202,15 @@ fn more_instances_than_fit() {
     let line = crate::config::model::MAX_INSTANCES * 8 + 1;
     assert!(said.starts_with(&format!("f:{line}:1: more than 32 instances (MAX_INSTANCES)")), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// A line that begins in the midst of a character has a first column all the same.
+#[test]
+fn bytes_that_are_no_characters() {
+    for (text, at) in [(&b"\xa2a\n"[..], "f:1:1"), (b"a\n \xe2\x82\n", "f:2:2"), (b"\xe2\x82", "f:1:1")] {
+        let said = import(text).said;
+        assert!(said.lines().any(|line| line == format!("{at}: not UTF-8: expected text in UTF-8")), "{said}");
+    }
 }
 
 /// The heap is not asked: what a configuration takes is known before it is read.

@@ -289,9 +289,7 @@ impl Importer<'_> {
             let up = section.get(Opt::UpDelay).map_or(Ok(Micros::ZERO), &mut seconds);
             let (Ok(down), Ok(up)) = (seconds(down), up) else { continue };
             let Ok(interface) = self.interface(device) else { continue };
-            if (down, up) != (Micros::ZERO, Micros::ZERO) {
-                self.reader.asm.add_delay(device.at, LinkDelay { interface, down, up });
-            }
+            self.reader.asm.replace_delay(device.at, LinkDelay { interface, down, up });
         }
         self.reader.asm.shorten_delays();
     }

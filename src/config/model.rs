@@ -357,6 +357,13 @@ pub struct Instance {
     pub garp: Garp,
     /// What we send over IPv4 in version 3.
     pub checksum: ChecksumForm,
+    /// The macvlan that has the virtual router's MAC address, and its virtual addresses; empty where
+    /// the interface's own serves.
+    pub vmac: StrId,
+    /// Adverts leave with the interface's own MAC address in spite of `vmac`; always so if unicast.
+    pub vmac_base: bool,
+    /// Accept_Mode: as Active it accepts packets to the virtual addresses. An owner does anyway.
+    pub accept: bool,
     /// Whether it is in Fault while its interface is down.
     pub track_primary: bool,
 }
@@ -385,8 +392,23 @@ impl Default for Instance {
             password: None,
             garp: Garp::default(),
             checksum: ChecksumForm::Plain,
+            vmac: StrId::default(),
+            vmac_base: false,
+            accept: true,
             track_primary: true,
         }
+    }
+}
+
+impl Instance {
+    /// The interface of its addresses that name none.
+    pub const fn own_device(&self) -> StrId {
+        if self.vmac.is_empty() { self.interface } else { self.vmac }
+    }
+
+    /// The virtual router's MAC address (RFC 9568 §7.3).
+    pub const fn virtual_mac(&self) -> [u8; 6] {
+        [0, 0, 0x5e, 0, if let Family::V4 = self.family { 1 } else { 2 }, self.vrid]
     }
 }
 
@@ -548,7 +570,7 @@ impl Config {
 
     /// The interface that `address` of `instance` stands on.
     pub fn device_of(&self, instance: &Instance, address: &Address) -> &str {
-        self.str(if address.dev.is_empty() { instance.interface } else { address.dev })
+        self.str(if address.dev.is_empty() { instance.own_device() } else { address.dev })
     }
 }
 

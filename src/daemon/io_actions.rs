@@ -8,7 +8,9 @@ use heapless::Vec;
 
 use super::report::System;
 use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES};
-use crate::router::event::{AddressId, AddressSpec, GroupTransition, Report, RouteId, RouteSpec, Transition};
+use crate::router::event::{
+    AddressId, AddressSpec, GroupTransition, InstanceId, Report, RouteId, RouteSpec, Transition,
+};
 use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
@@ -58,6 +60,14 @@ pub(super) struct Io {
     pub(super) recorded_routes: [bool; MAX_ROUTES],
     /// Routes to add, or to keep, when the file names them and the addresses before them are on.
     pub(super) late_routes: Vec<(RouteId, bool), MAX_ROUTES>,
+    /// Macvlans that the ownership file names.
+    pub(super) recorded_vmacs: [bool; MAX_INSTANCES],
+    /// Macvlans to make.
+    pub(super) vmacs: Vec<InstanceId, MAX_INSTANCES>,
+    /// Some were removed.
+    pub(super) vmacs_removed: bool,
+    /// Interfaces beneath macvlans that are bridges.
+    pub(super) bridges: Vec<u32, MAX_LINKS>,
     pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
     /// Interfaces, and whether their switches are to hear of the groups again.
     pub(super) rebinds: Vec<(u32, Family, bool), MAX_SOCKETS>,
@@ -78,6 +88,10 @@ impl Io {
             unrecorded: Vec::new(),
             recorded_routes: [false; MAX_ROUTES],
             late_routes: Vec::new(),
+            recorded_vmacs: [false; MAX_INSTANCES],
+            vmacs: Vec::new(),
+            vmacs_removed: false,
+            bridges: Vec::new(),
             outcomes: Vec::new(),
             rebinds: Vec::new(),
             notes: Vec::new(),
@@ -247,6 +261,34 @@ const fn errno(e: AddError) -> i32 {
 impl Actions for Io {
     fn act(&mut self, action: Action<'_>) {
         match action {
+            Action::SendAdvert { ifindex, mac: Some(mac), source, destination, payload, .. } => {
+                if let Err(e) = self.announcer.advert(ifindex, mac, source, destination, payload) {
+                    self.note(Note::Refused(System::Send, e.raw_os_error().unwrap_or(0)));
+                }
+            }
+            Action::AddVmac(id) => {
+                // One entry an instance: there is room.
+                let _ = self.vmacs.push(id);
+            }
+            Action::SetVmac { ifindex, parent, mac, up } => {
+                let set = self.rtnl.set_link(ifindex, up).and_then(|()| {
+                    let bridge = self.bridges.contains(&parent);
+                    if bridge { self.rtnl.bridge_owns(parent, mac, up) } else { Ok(()) }
+                });
+                match set {
+                    // Gone: that will be told.
+                    Err(e) if e.raw_os_error() != Some(libc::ENODEV) => {
+                        self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+                    }
+                    _ => {}
+                }
+            }
+            Action::RemoveVmac { ifindex } => {
+                self.vmacs_removed = true;
+                if let Err(e) = self.rtnl.remove_link(ifindex) {
+                    self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+                }
+            }
             Action::SendAdvert { ifindex, source, destination, payload, .. } => {
                 let family = Family::of(source);
                 let sent = match self.find(ifindex, family).and_then(|at| self.sockets[at].as_ref()) {

@@ -38,7 +38,7 @@ impl Core {
                 hooks::post_group(&self.router, &self.notifier, t);
             }
             Note::Report(r) => {
-                if let Report::ForeignAddress { .. } | Report::ForeignRoute { .. } = r {
+                if let Report::ForeignAddress { .. } | Report::ForeignRoute { .. } | Report::NoVmac { .. } = r {
                     self.ownership_changed = true;
                 }
                 if let Report::Check { check, from, to } = r {
@@ -64,6 +64,7 @@ impl Core {
                     System::Socket => "cannot listen for adverts",
                     System::Netlink => "cannot read the interfaces",
                     System::Control => "cannot serve a command",
+                    System::Vmac => "cannot change an interface with a virtual MAC address, or the one beneath",
                 };
                 let why = io::Error::from_raw_os_error(*errno).to_string();
                 let about = About::plain(Kind::Notice, "");

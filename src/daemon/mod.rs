@@ -42,6 +42,7 @@ mod reload;
 mod report;
 mod routes;
 mod upgrade;
+mod vmac;
 mod watch;
 mod yields;
 
@@ -108,6 +109,10 @@ pub struct Core {
     dirty: Vec<u32, MAX_LINKS>,
     /// Tells of routes that were taken away; none where the configuration has none.
     route_watch: Option<RouteWatch>,
+    /// What was changed on interfaces beneath macvlans.
+    arps: Vec<vmac::Arp, MAX_LINKS>,
+    /// A table of the packet filter is there for `accept off`.
+    refusing: bool,
     /// The ownership file names what is no longer ours, or lacks what is.
     ownership_changed: bool,
     /// Counts configurations, so that a task knows whether its own still runs.
@@ -193,6 +198,8 @@ impl Daemon {
             addresses: AddressList::new(),
             dirty: Vec::new(),
             route_watch: None,
+            arps: Vec::new(),
+            refusing: false,
             ownership_changed: false,
             generation: 0,
             starting: false,
@@ -328,7 +335,8 @@ impl Daemon {
 
     /// After [`run`](Self::run): everything is given back.
     pub fn finish(self) {
-        let core = self.core.borrow();
+        let mut core = self.core.borrow_mut();
+        core.refuse_nothing();
         if let Err(e) = ownership::remove(&core.run_dir) {
             log::warn!("{}: {e}", core.run_dir.path().display());
         }
@@ -385,6 +393,7 @@ impl Core {
 
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
+        self.settle_vmacs(now);
         while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
             self.io.listen(ifindex, family, afresh, listen.as_ref());
@@ -428,15 +437,23 @@ impl Core {
     /// Writes which addresses and routes are ours.
     fn record(&mut self) {
         self.ownership_changed = false;
+        let table = self.refusing || self.router.refused_addresses().next().is_some();
         // A full or broken file system does not keep a router from routing; what is lost is only the
         // knowledge of what to remove after a kill -9.
-        if let Err(e) = ownership::write(&self.run_dir, &self.router) {
+        if let Err(e) = ownership::write(&self.run_dir, &self.router, self.arps.iter().map(|a| a.owned()), table) {
             log::warn!("{}: cannot note which addresses and routes are ours: {e}", self.run_dir.path().display());
         }
+        self.refuse_addresses();
         // An address of somebody else's is not in it: should it become ours, it is written first.
         self.io.recorded.fill(false);
         for (_, spec) in self.router.own_addresses() {
             if let Some(recorded) = self.io.recorded.get_mut(spec.id.0 as usize) {
+                *recorded = true;
+            }
+        }
+        self.io.recorded_vmacs.fill(false);
+        for (id, _) in self.router.own_vmacs() {
+            if let Some(recorded) = self.io.recorded_vmacs.get_mut(id.0 as usize) {
                 *recorded = true;
             }
         }
@@ -450,6 +467,7 @@ impl Core {
 
     fn start(&mut self) -> io::Result<()> {
         let now = clock::now();
+        self.clear_vmacs()?;
         self.read_links(now)?;
         self.adopt(now)?;
         self.read_all_addresses(now);

@@ -104,6 +104,7 @@ impl Core {
         // Other addresses and routes have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);
         self.io.recorded_routes.fill(false);
+        self.io.recorded_vmacs.fill(false);
         hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
         self.script_user = user;
         let runs = checks::inherit(&self.runs, self.router.config(), &config);

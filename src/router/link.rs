@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::tracking::Followed;
-use super::{Action, Actions, Router, group_of, spec};
+use super::vmac::Vmac;
+use super::{Action, Actions, Router, group_of};
 use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
@@ -23,9 +24,9 @@ pub(super) struct Link {
     /// What counts: the kernel's word, unless that has to last first.
     pub(super) up: bool,
     /// What the kernel says.
-    told: bool,
+    pub(super) told: bool,
     /// When that counts, if it is another than `up` (`interface-delay`).
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
     pub(super) mac: [u8; 6],
     pub(super) mtu: u32,
     /// Primary IPv4 address: the first that is not one of ours.
@@ -118,7 +119,7 @@ impl Router {
     pub fn own_addresses(&self) -> impl Iterator<Item = (&str, AddressSpec<'_>)> {
         (0..self.vips.len()).filter(|a| !self.vips[*a].foreign).map(|a| {
             let link = &self.links[self.vips[a].link as usize];
-            (self.config.str(link.name), spec(&self.config, &self.links, &self.vips, a))
+            (self.config.str(link.name), self.spec(a))
         })
     }
 
@@ -131,10 +132,12 @@ impl Router {
     }
 
     pub(super) fn link_changed(&mut self, info: &LinkInfo<'_>, now: Instant, out: &mut dyn Actions) {
-        let at = self
-            .bound_to(info.ifindex)
-            .or_else(|| self.links.iter().position(|l| l.ifindex == 0 && self.config.str(l.name) == info.name));
+        let unbound = |l: &Link| l.ifindex == 0 && self.config.str(l.name) == info.name;
+        let at = self.bound_to(info.ifindex).or_else(|| self.links.iter().position(unbound));
         let Some(at) = at else { return };
+        if let Some(i) = self.vmac_on(at) {
+            return self.vmac_told(i, info, out);
+        }
         let link = &mut self.links[at];
         let before = *link;
         (link.ifindex, link.told, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
@@ -159,6 +162,13 @@ impl Router {
         // Whoever held on while the cable was out: switches have forgotten, hosts may have heard another.
         if is.up && info.up && (before.mac != info.mac || came_up) {
             self.announce_on(at, now, out);
+        }
+        for i in self.instances_on(at) {
+            if before.ifindex == info.ifindex && before.mtu != info.mtu {
+                // It does not grow again with the interface beneath, and loses its IPv6 settings on the way.
+                self.remove_vmac(i, out);
+            }
+            self.want_vmac(i, out);
         }
         let changed = (before.ifindex != 0 && before.up) != is.up;
         self.evaluate_link(at, changed, now, out);
@@ -194,7 +204,11 @@ impl Router {
     }
 
     pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
+        self.forget_foreign_vmacs(out);
         let Some(at) = self.bound_to(ifindex) else { return };
+        for i in self.instances_on(at) {
+            self.remove_vmac(i, out);
+        }
         let link = &mut self.links[at];
         let changed = link.up;
         (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
@@ -209,6 +223,9 @@ impl Router {
         }
         self.rearm_links();
         self.routes_gone(at);
+        if let Some(i) = self.vmac_on(at) {
+            self.vmac_gone(i, out);
+        }
         self.rebuild_index();
         self.rebind(ifindex, out);
         self.evaluate_link(at, changed, now, out);
@@ -289,7 +306,7 @@ impl Router {
         })
     }
 
-    fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+    pub(super) fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
         self.install(i, out);
         let garp = self.config.instances[i].garp;
         if matches!(self.slots[i].election.state(), State::Active { .. }) {
@@ -366,7 +383,10 @@ impl Router {
                 Family::V6 => link.v6.map(IpAddr::V6),
             };
         }
-        if slot.source.is_none() { Some(Fault::NoAddress) } else { None }
+        if slot.source.is_none() {
+            return Some(Fault::NoAddress);
+        }
+        slot.vmac.filter(Vmac::is_refused).map(|_| Fault::NoVmac)
     }
 
     /// Compares what an instance and the others of its group may do with what they do: starts them,
@@ -381,7 +401,7 @@ impl Router {
             }
             let standing = self.standing(m);
             let _ = members.push((m, self.fault_of(m).or(standing.fault)));
-            held |= standing.held;
+            held |= standing.held || self.slots[m].vmac.is_some_and(|v| v.is_awaited());
             self.weigh(m, standing.priority, out);
         }
         let of_group = members.iter().any(|(_, own)| own.is_some()).then_some(Fault::Group);
@@ -417,7 +437,7 @@ impl Router {
                 }
             }
             // The interface works, so the successor can be told and awaited.
-            (super::Phase::Running, Some(Fault::Tracked | Fault::Group)) if running => {
+            (super::Phase::Running, Some(Fault::Tracked | Fault::Group | Fault::NoVmac)) if running => {
                 let p = self.parameters(i);
                 let slot = &mut self.slots[i];
                 slot.last_event = LastEvent::InterfaceDown;
@@ -436,7 +456,7 @@ impl Router {
                 self.follow(i, Outcome::Released, now, out);
             }
             // Who hands over already waits for the successor, whatever else fails meanwhile.
-            (super::Phase::Stopping, Some(Fault::Tracked | Fault::Group)) => {}
+            (super::Phase::Stopping, Some(Fault::Tracked | Fault::Group | Fault::NoVmac)) => {}
             (super::Phase::Stopping, Some(_)) if running => {
                 self.slots[i].election.shutdown();
                 self.follow(i, Outcome::Released, now, out);

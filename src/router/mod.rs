@@ -12,6 +12,7 @@
 //! - `group`: instances that are Active together or not at all.
 //! - `aside`: instances that leave being Active to other routers, because they were told to.
 //! - `perform`: what an instance does as Active.
+//! - `vmac`: virtual MAC addresses, and the macvlans that have them.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
 //! - `snapshot`: its state, for another process to go on with.
@@ -45,6 +46,7 @@ mod routes;
 mod snapshot;
 mod tracking;
 mod view;
+mod vmac;
 
 pub use announce::PACE;
 pub use aside::FOR_EVER;
@@ -59,9 +61,11 @@ use deadlines::Deadlines;
 use event::{AddressId, AddressSpec, Fault, InstanceId, Shown, Transition};
 use group::GroupSlot;
 use link::Link;
-use perform::{group_of, spec};
+use perform::group_of;
 use routes::RouteSlot;
 use tracking::{CheckSlot, Followed};
+use vmac::Vmac;
+pub use vmac::VmacSpec;
 
 /// Adverts and announcements due within this time are served by one wake-up. Never
 /// Active_Down_Timers: at 1 cs one point of priority is 39 µs.
@@ -92,6 +96,8 @@ struct Slot {
     /// Its sync group.
     #[serde(skip)]
     group: Option<u8>,
+    /// Its macvlan, if it has a virtual MAC address.
+    vmac: Option<Vmac>,
     /// Handed over on purpose: until this moment it stays Backup, and all of its group.
     yielded: Option<Instant>,
     /// The configuration that comes has no such instance.
@@ -186,12 +192,14 @@ impl Router {
         for i in 0..router.config.instances.len() {
             let instance = router.config.instances[i];
             let link = router.link_named(instance.interface);
+            let vmac = (!instance.vmac.is_empty()).then(|| Vmac::new(router.link_named(instance.vmac)));
             for a in instance.addresses.indices() {
                 let dev = router.config.addresses[a].dev;
-                let dev = if dev.is_empty() { link } else { router.link_named(dev) };
+                let dev =
+                    if dev.is_empty() { router.link_named(instance.own_device()) } else { router.link_named(dev) };
                 router.vips[a] = Vip { link: dev, instance: Some(i as u8), ..Vip::default() };
             }
-            let _ = router.slots.push(Slot::new(link, instance.priority));
+            let _ = router.slots.push(Slot { vmac, ..Slot::new(link, instance.priority) });
         }
         for a in router.config.static_addresses.indices() {
             router.vips[a].link = router.link_named(router.config.addresses[a].dev);
@@ -265,7 +273,9 @@ impl Router {
             Event::Check { check, result } => self.checked(check.0 as usize, result, now, out),
             Event::Stale(id) => {
                 // If it is not there after all, the interface's addresses will say so.
-                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
+                // A macvlan of an earlier run went with what was on it.
+                let ours = self.vips.get(id.0 as usize).is_some_and(|v| self.vmac_on(v.link as usize).is_none());
+                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(|_| ours) {
                     (vip.installed, vip.foreign) = (true, false);
                     if let Some(i) = vip.instance {
                         self.slots[i as usize].stale = true;
@@ -283,11 +293,15 @@ impl Router {
             Event::RouteFailed(id) => self.route_failed(id),
             Event::RouteRestored(id) => self.route_restored(id, out),
             Event::Routes => self.keep_routes(out),
+            Event::Vmac { instance, made } => self.vmac_made(instance.0 as usize, made, now, out),
             Event::Yield { instance, until } => self.stand_aside(instance.0 as usize, Some(until), now, out),
             Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
         if self.is_stopped() {
+            for i in 0..self.slots.len() {
+                self.remove_vmac(i, out);
+            }
             // Last of all: they are no instance's.
             self.uninstall_static(out);
         }
@@ -307,6 +321,9 @@ impl Router {
     fn run(&mut self, now: Instant, out: &mut dyn Actions) {
         self.phase = Phase::Running;
         self.install_static(out);
+        for i in 0..self.slots.len() {
+            self.want_vmac(i, out);
+        }
         self.check_interfaces(None, now, out);
         self.evaluate_those(&|_, _| true, now, out);
         // A reload may have changed who waits for whom, and who is in which group.
@@ -386,7 +403,7 @@ impl Router {
     /// A virtual address as it is put on an interface.
     pub fn address_spec(&self, id: AddressId) -> Option<AddressSpec<'_>> {
         let a = id.0 as usize;
-        (a < self.vips.len()).then(|| spec(&self.config, &self.links, &self.vips, a))
+        (a < self.vips.len()).then(|| self.spec(a))
     }
 
     /// Carries out what the election decided. On becoming Active: advert, addresses, routes, announcements,
@@ -517,6 +534,7 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            vmac: None,
             yielded: None,
             parting: false,
             shown: Shown::Init,

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::{Action, Actions, Family, Phase, Router, spec};
+use super::{Action, Actions, Family, Phase, Router, Slot};
 use crate::config::model::{Check, CheckKind, Config, MAX_LINKS, Origin, Range, StrId};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::PRIORITY_LEAVE;
@@ -19,7 +19,12 @@ impl Router {
         let mut old = core::mem::replace(self, Router::new(config));
         self.phase = if old.phase == Phase::Running { Phase::Reloading } else { old.phase };
         self.stats = old.stats;
-        for link in &mut self.links {
+        for at in 0..self.links.len() {
+            // A macvlan stays with its instance.
+            if self.vmac_on(at).is_some() {
+                continue;
+            }
+            let link = &mut self.links[at];
             let name = self.config.str(link.name);
             if let Some(known) = old.links.iter().find(|l| l.ifindex != 0 && old.config.str(l.name) == name) {
                 let name = link.name;
@@ -48,6 +53,7 @@ impl Router {
                         old.send_advert(o, PRIORITY_LEAVE, out);
                     }
                     old.uninstall(o, out);
+                    old.remove_vmac(o, out);
                 }
             }
         }
@@ -88,14 +94,18 @@ impl Router {
 
     /// Instance `n` goes on where instance `o` of `old` was.
     fn take_over(&mut self, n: usize, old: &mut Router, o: usize, now: Instant, out: &mut dyn Actions) {
-        let (link, group) = (self.slots[n].link, self.slots[n].group);
+        let Slot { link, group, vmac, .. } = self.slots[n];
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         (self.slots[n].link, self.slots[n].group) = (link, group);
+        (old.slots[o].vmac, self.slots[n].vmac) = (self.slots[n].vmac, vmac);
+        self.take_over_vmac(n, old, o);
         self.slots[n].priority = self.standing(n).priority;
         self.slots[n].parting = false;
         let (was, is) = (old.config.instances[o], self.config.instances[n]);
         self.take_over_routes(old, was.routes, is.routes, out);
         self.take_over_addresses(old, was.addresses, is.addresses, out);
+        // The one of another name, or that is no longer wanted.
+        old.remove_vmac(o, out);
         if matches!(self.slots[n].election.state(), State::Active { .. }) {
             let garp = self.config.instances[n].garp;
             self.slots[n].announce.change(&garp, now);
@@ -120,7 +130,7 @@ impl Router {
             match is.indices().find(|b| kept(self, old, a, *b)) {
                 Some(b) => (self.vips[b].installed, self.vips[b].foreign) = (vip.installed, vip.foreign),
                 None if vip.installed && old.links[vip.link as usize].ifindex != 0 => {
-                    out.act(Action::RemoveAddress(spec(&old.config, &old.links, &old.vips, a)));
+                    out.act(Action::RemoveAddress(old.spec(a)));
                 }
                 None => {}
             }

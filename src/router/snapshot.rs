@@ -116,6 +116,7 @@ fn fingerprint(config: &Config) -> u64 {
     for i in &config.instances {
         add(word(i.name));
         add(word(i.interface));
+        add(word(i.vmac));
         add(&[i.vrid, i.family as u8]);
         add(&range(i.addresses).to_be_bytes());
         add(&range(i.routes).to_be_bytes());

@@ -25,6 +25,7 @@ mod reload;
 mod routes;
 mod time;
 mod tracking;
+mod vmac;
 
 const T0: Instant = Instant(1_000_000_000);
 const ETH0: u32 = 2;
@@ -61,6 +62,8 @@ struct Spec {
     password: Option<[u8; 8]>,
     checksum: ChecksumForm,
     garp: Garp,
+    vmac: &'static str,
+    vmac_base: bool,
 }
 
 /// Version 3 over IPv4, priority 100, one second, one address.
@@ -83,6 +86,8 @@ fn spec() -> Spec {
         password: None,
         checksum: ChecksumForm::Plain,
         garp: Garp::default(),
+        vmac: "",
+        vmac_base: false,
     }
 }
 
@@ -129,6 +134,9 @@ fn config(specs: &[Spec]) -> Box<Config> {
             password: s.password,
             garp: s.garp,
             checksum: s.checksum,
+            vmac: c.strings.add(s.vmac).unwrap(),
+            vmac_base: s.vmac_base,
+            accept: true,
             track_primary: true,
         };
         c.instances.push(instance).unwrap();
@@ -341,14 +349,21 @@ fn on_link(text: &str) -> LinkAddress {
 /// An action in a few words.
 fn words(action: Action<'_>) -> String {
     match action {
-        Action::SendAdvert { instance, source, destination, payload, .. } => {
-            format!("advert {} of {} from {source} to {destination}", payload[2], instance.0)
+        Action::SendAdvert { instance, mac, source, destination, payload, .. } => {
+            let virtually = if mac.is_some() { " virtually" } else { "" };
+            format!("advert {} of {} from {source} to {destination}{virtually}", payload[2], instance.0)
         }
+        Action::AddVmac(id) => format!("make {}", id.0),
+        Action::SetVmac { ifindex, up, .. } => format!("set {ifindex} {}", if up { "up" } else { "down" }),
+        Action::RemoveVmac { ifindex } => format!("unmake {ifindex}"),
         Action::AddAddress(a) => format!("add {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::RemoveAddress(a) => format!("remove {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::AddRoute(r) => format!("add {}", route_words(&r)),
         Action::KeepRoute(r) => format!("keep {}", route_words(&r)),
         Action::RemoveRoute(r) => format!("remove {}", route_words(&r)),
+        Action::Announce { ifindex, mac: [0, 0, 0x5e, 0, 1 | 2, vrid], ip } => {
+            format!("announce {ip} on {ifindex} at {vrid}")
+        }
         Action::Announce { ifindex, mac, ip } => {
             assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
             format!("announce {ip} on {ifindex}")

@@ -24,7 +24,7 @@ use crate::router::event::Received;
 use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
 
 /// TOS and traffic class: internetwork control.
-const TOS: u8 = 0xC0;
+pub(super) const TOS: u8 = 0xC0;
 /// Bytes that may queue: some hundred adverts.
 const QUEUE: usize = 256 * 1024;
 /// Packets that can wait in a socket, at most: each takes more of the queue, which the kernel

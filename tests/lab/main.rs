@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accept;
 mod checks;
 mod election;
 mod failover;
@@ -20,7 +21,9 @@ mod routes;
 mod service;
 mod stalls;
 mod start;
+mod stress;
 mod tracking;
 mod upgrade;
+mod vmac;
 mod watch;
 mod yields;

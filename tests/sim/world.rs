@@ -86,6 +86,9 @@ impl Did {
             Action::Changed(t) => Did::Changed { from: t.from, to: t.to },
             Action::Rebind { .. } => Did::Rebind,
             Action::GroupChanged(_) | Action::Report(_) => Did::Report,
+            Action::AddVmac(_) | Action::SetVmac { .. } | Action::RemoveVmac { .. } => {
+                unreachable!("nobody has a vmac")
+            }
         }
     }
 }

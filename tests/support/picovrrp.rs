@@ -132,6 +132,16 @@ impl Picovrrp {
         });
     }
 
+    /// Waits until the instance called `name` is in `state`.
+    #[track_caller]
+    pub(crate) fn wait_state_of(&self, name: &str, state: &str, timeout: Duration) {
+        wait_for(&format!("{name} is {state}"), timeout, || {
+            let status = self.status()?;
+            let found = status["instances"].as_array()?.iter().find(|i| i["name"] == name)?;
+            (found["state"] == state).then_some(())
+        });
+    }
+
     /// Asks for a clean stop by signal.
     pub(crate) fn terminate(&self) {
         self.process.signal(Signal::TERM);

@@ -380,8 +380,8 @@ fn errors() {
             "1:36: warning: 'scope nowhere' is not taken over: the address gets the kernel's own scope",
         ),
         (
-            "use_vmac vrrp.51",
-            "1:1: warning: 'use_vmac' is not taken over: the interface's own MAC address is used; clients learn it from gratuitous ARP at each change",
+            "use_vmac vrrp.51 02:00:00:00:00:01",
+            "1:18: warning: the '02:00:00:00:00:01' of 'use_vmac' is not taken over: the MAC address is that of RFC 9568",
         ),
         (
             "virtual_rules {\nfrom 10.0.0.0/8 table 1\n}",

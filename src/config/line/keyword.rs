@@ -52,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 47] = [
+static KEYWORDS: [Keyword; 50] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -87,6 +87,9 @@ static KEYWORDS: [Keyword; 47] = [
     scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
     scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
     scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
+    scalar("vmac", INSTANCE, Slot::Vmac, property::vmac),
+    scalar("vmac-base", INSTANCE | DEFAULTS, Slot::VmacBase, property::vmac_base),
+    scalar("accept", INSTANCE | DEFAULTS, Slot::Accept, property::accept),
     scalar("track-primary", INSTANCE | DEFAULTS, Slot::TrackPrimary, property::track_primary),
     scalar("notify", HOOK, Slot::Notify, hook::notify),
     scalar("notify-master", HOOK, Slot::NotifyMaster, hook::notify_master),
@@ -106,7 +109,7 @@ static KEYWORDS: [Keyword; 47] = [
 static LATER_STATEMENTS: [&str; 1] = ["include"];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 5] = ["vmac", "vmac-base", "rule", "accept", "ttl"];
+static LATER_PROPERTIES: [&str; 2] = ["rule", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)

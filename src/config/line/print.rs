@@ -119,6 +119,15 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     if i.checksum == ChecksumForm::Pseudo {
         t.write_str("  checksum pseudo\n")?;
     }
+    if !i.vmac.is_empty() {
+        uwrite!(t, "  vmac {}\n", Quoted(config.str(i.vmac)))?;
+        if i.vmac_base && i.unicast.is_none() {
+            t.write_str("  vmac-base on\n")?;
+        }
+    }
+    if !i.accept {
+        t.write_str("  accept off\n")?;
+    }
     if let Some(ip) = i.unicast {
         uwrite!(t, "  unicast {}\n", Ip(ip))?;
     }

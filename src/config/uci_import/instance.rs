@@ -41,6 +41,7 @@ impl Importer<'_> {
         }
         let sources = self.sources(image, section);
         self.garp(section);
+        self.flags(section);
         self.primary(section);
         // Each is reported where it is wrong.
         let _ = self.priority(section);
@@ -246,6 +247,16 @@ impl Importer<'_> {
         self.give(Slot::Preempt, v.at);
         self.reader.asm.draft.values.preempt = if wait == Micros::ZERO { Preempt::On } else { Preempt::After(wait) };
         Ok(())
+    }
+
+    /// Options that are there or not.
+    fn flags(&mut self, section: Section<'_>) {
+        let mut draft = self.reader.asm.draft;
+        draft.vmac = self.flag(section.get(Opt::UseVmac));
+        draft.values.vmac_base = self.flag(section.get(Opt::VmacXmitBase));
+        draft.values.accept = !self.flag(section.get(Opt::NoAccept));
+        self.reader.asm.name_vmac_as_keepalived(&mut draft);
+        self.reader.asm.draft = draft;
     }
 
     fn primary(&mut self, section: Section<'_>) {

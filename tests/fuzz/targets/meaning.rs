@@ -74,8 +74,8 @@ impl Texts<'_> {
     }
 
     fn instance(&mut self, instance: &mut Instance) {
-        let Instance { name, interface, addresses, routes, peers, tracks, hooks, .. } = instance;
-        [name, interface].into_iter().for_each(|id| self.take(id));
+        let Instance { name, interface, vmac, addresses, routes, peers, tracks, hooks, .. } = instance;
+        [name, interface, vmac].into_iter().for_each(|id| self.take(id));
         self.addresses(addresses);
         self.routes(routes);
         self.range(peers, &self.config.peers, |_, _| {});

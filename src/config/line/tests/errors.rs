@@ -124,13 +124,31 @@ fn later() {
     each(&[
         ("include /etc/more.conf", "2:1: 'include' is not supported yet by this version"),
         (
-            "accept all vmac priority 0",
-            "2:1: 'accept' is not supported yet by this version\n\
-             2:12: 'vmac' is not supported yet by this version\n\
-             2:26: 'priority' needs a number from 1 to 255, not '0'",
+            "rule all ttl priority 0",
+            "2:1: 'rule' is not supported yet by this version\n\
+             2:10: 'ttl' is not supported yet by this version\n\
+             2:23: 'priority' needs a number from 1 to 255, not '0'",
         ),
         ("version 2+3", "2:9: 'version 2+3' is not supported yet by this version"),
     ]);
+}
+
+/// A virtual MAC address stands on an interface of its own.
+#[test]
+fn vmac() {
+    each(&[
+        ("vmac eth0", "2:1: a 'vmac' cannot be an interface of instance 'a' too: expected it with another name"),
+        ("vmac-base on", "2:1: warning: instance 'a' has no use for 'vmac-base': it has no 'vmac'"),
+        ("vmac a/b", "2:6: 'a/b' is no interface name: expected one without blanks, '/' and ':'"),
+        ("accept maybe", "2:8: 'accept' needs 'on' or 'off', not 'maybe'"),
+        ("vmac vmac x", "2:6: 'vmac' given twice, first at line 2"),
+    ]);
+    let two = "instance a on eth0 vrid 1 vmac address 192.0.2.1\ninstance b on ";
+    for (more, at) in [("eth1 vrid 1 vmac address 192.0.2.9", 27), ("vrrp4.1 vrid 2 address 192.0.2.9", 10)] {
+        let (_, said) = read(format!("{two}{more}"));
+        let expected = "a 'vmac' cannot be an interface of instance 'a' too: expected it with another name";
+        assert_eq!(said, format!("f:2:{at}: {expected}\n"), "{more}");
+    }
 }
 
 #[test]

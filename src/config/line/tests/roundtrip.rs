@@ -84,6 +84,27 @@ fn every_construct() {
     same_again(&c);
 }
 
+/// A virtual MAC address with a name of its own or the usual one, and what adverts and packets do with it.
+#[test]
+fn vmac() {
+    let text = "instance a on eth0 vrid 51 priority 100\n  vmac vrrp4.51\n  accept off\n  address 192.0.2.1/24\n\n\
+        instance b on eth0 vrid 51 priority 100\n  vmac vrrp6.51\n  vmac-base on\n  address fe80::1/64\n\n\
+        instance c on eth0 vrid 52 priority 100\n  vmac \"priority\"\n  address 192.0.2.2/24\n\n\
+        instance d on eth0 vrid 53 priority 100\n  vmac v\n  unicast 192.0.2.7\n  peer 192.0.2.8\n  address 192.0.2.3/24\n";
+    let c = good(
+        "defaults accept off\ninstance a on eth0 vrid 51 vmac address 192.0.2.1/24\n\
+        defaults accept on vmac-base on\ninstance b on eth0 vmac vrid 51 address fe80::1/64\n\
+        instance c on eth0 vrid 52 vmac-base off vmac \"priority\"\naddress 192.0.2.2/24\n\
+        instance d on eth0 vrid 53 vmac-base off vmac v unicast 192.0.2.7 peer 192.0.2.8 address 192.0.2.3/24\n",
+    );
+    assert_eq!(printed(&c), text);
+    assert!(c.instances[3].vmac_base, "a unicast advert leaves from the interface itself");
+    assert_eq!(c.instances[0].virtual_mac(), [0, 0, 0x5e, 0, 1, 51]);
+    assert_eq!(c.instances[1].virtual_mac(), [0, 0, 0x5e, 0, 2, 51]);
+    assert_eq!(c.device_of(&c.instances[2], &c.addresses[2]), "priority");
+    same_again(&c);
+}
+
 /// Built-in defaults, and the canonical form of the least that there can be.
 #[test]
 fn least() {

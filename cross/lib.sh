@@ -16,6 +16,11 @@ die() { # the one line that says what is wrong and what to do
     exit 1
 }
 
+# Makes DIR where it is not there; says so in one line where it cannot be written to.
+writable() { # DIR HOW-TO-CHOOSE-ANOTHER
+    { mkdir -p "$1" && [ -w "$1" ]; } 2>/dev/null || die "cannot write to '$1'; choose another with $2"
+}
+
 # The value of KEY in a targets/*.toml: a string as it is, an array as words.
 target_field() { # FILE KEY
     sed -n "s/^$2 *= *//p" "$1" | sed -e 's/^\[\(.*\)\]$/\1/' -e 's/", *"/ /g' -e 's/^"//' -e 's/"$//'
@@ -56,4 +61,24 @@ find_rust() {
         fi
     done
     return 1
+}
+
+# Runs cargo for a target: with find_rust's pair, zig as the linker and these flags for rustc. Only what is set here
+# reaches cargo: a developer's RUSTFLAGS would change the binary.
+cross_cargo() { # TARGETFILE TARGETDIR RUSTFLAG... -- CARGO-ARGUMENT...
+    local file=$1 target_dir=$2 flags=() rust var
+    shift 2
+    while [ "$1" != -- ]; do
+        flags+=("$1")
+        shift
+    done
+    shift
+    rust=$(target_field "$file" rust)
+    var=${rust//-/_}
+    env -u RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET RUSTC_BOOTSTRAP=1 "RUSTC=$RUSTC_CROSS" \
+        "CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")" \
+        "CARGO_TARGET_${var^^}_LINKER=$CROSS/zcc" "CARGO_TARGET_DIR=$target_dir" \
+        "CROSS_ZIG=$ZIG" "CROSS_ZIG_TARGET=$(target_field "$file" zig)" "CROSS_ZIG_CPU=$(target_field "$file" zig-cpu)" \
+        "ZIG_GLOBAL_CACHE_DIR=$CACHE/zig-cache" "ZIG_LOCAL_CACHE_DIR=$CACHE/zig-cache" \
+        "$CARGO_CROSS" "$@"
 }

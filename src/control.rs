@@ -15,9 +15,11 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
 
 /// The version byte of every frame.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
+/// The longest line of the log.
+pub const MAX_LINE: usize = 320;
 /// The longest reason of a failed check, in bytes.
 pub const MAX_ERROR: usize = 128;
 
@@ -25,13 +27,26 @@ const HEADER: usize = 3;
 
 /// What a command asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Request {
+pub enum Request<'a> {
     /// Everything that `status` shows.
     Status,
     /// Hand over and stop. The connection closes when that is done.
     Stop,
     /// Read the configuration again.
     Reload,
+    /// Make an instance or a group hand over and stay Backup, for a while or until it is resumed.
+    Yield {
+        /// Which.
+        name: &'a str,
+        /// How long.
+        length: Option<Micros>,
+    },
+    /// The end of that.
+    Resume(&'a str),
+    /// Go on as the program at this path, or as the one that is now at our own's, without an interruption.
+    Upgrade(Option<&'a str>),
+    /// Everything that happens, as it happens, until the client goes away.
+    Watch,
 }
 
 /// What the daemon answers.
@@ -64,6 +79,16 @@ pub enum Reply<'a> {
     /// A route of the instance before; behind its addresses.
     #[serde(borrow)]
     Route(RouteStatus<'a>),
+    /// The instance before was told to yield: for how long yet, unless until it is resumed.
+    Yielded(Option<Micros>),
+    /// What became of the last reload; behind all checks, if there was one.
+    #[serde(borrow)]
+    Reloaded(ReloadStatus<'a>),
+    /// Not done: there is nothing of that name.
+    Unknown,
+    /// Something that happened.
+    #[serde(borrow)]
+    Happened(Happening<'a>),
 }
 
 /// The daemon as a whole.
@@ -191,6 +216,8 @@ pub struct TrackStatus<'a> {
     pub weight: i16,
     /// Up and down change places; a number changes its sign.
     pub reverse: bool,
+    /// It is an interface, not a check.
+    pub interface: bool,
 }
 
 /// A sync group.
@@ -223,6 +250,68 @@ pub struct CheckStatus<'a> {
     pub error: &'a str,
     /// From one run to the next, as configured.
     pub every: Micros,
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus<'a> {
+    /// Since then.
+    pub ago: Micros,
+    /// What it took.
+    pub took: Micros,
+    /// Why all stayed as it was; empty if it did not.
+    pub error: &'a str,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Nothing happened: this is the state of an instance when the watching begins.
+    Now,
+    /// An instance changed its state.
+    State,
+    /// A group did.
+    Group,
+    /// A check did.
+    Check,
+    /// The effective priority of an instance is another.
+    Priority,
+    /// A packet was refused, or is odd.
+    Packet,
+    /// Something else worth a line in the log.
+    Notice,
+}
+
+impl Kind {
+    /// The word for it in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Now => "now",
+            Kind::State => "state",
+            Kind::Group => "group",
+            Kind::Check => "check",
+            Kind::Priority => "priority",
+            Kind::Packet => "packet",
+            Kind::Notice => "notice",
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happening<'a> {
+    /// When, since 1970.
+    pub at: Micros,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// To which instance, group or check; empty if to none.
+    pub name: &'a str,
+    /// The state before, of what has states.
+    pub from: &'a str,
+    /// The state now.
+    pub to: &'a str,
+    /// The line of the log.
+    pub text: &'a str,
 }
 
 /// Why a frame cannot be read.
@@ -283,6 +372,8 @@ pub fn read_frame<'b>(from: &mut impl Read, buf: &'b mut [u8; MAX_FRAME]) -> Res
 
 // The longest frame: two names, the counters as varints of at most ten bytes, and the rest.
 static_assertions::const_assert!(HEADER + MAX_NAME + MAX_IFNAME + 18 * 10 + 120 <= MAX_FRAME);
+// A happening: its name, two states, its line, and the rest.
+static_assertions::const_assert!(HEADER + MAX_NAME + MAX_LINE + 2 * 10 + 40 <= MAX_FRAME);
 // A check: its name, its reason, and the rest.
 static_assertions::const_assert!(HEADER + MAX_NAME + MAX_ERROR + 80 <= MAX_FRAME);
 
@@ -339,7 +430,13 @@ mod tests {
     #[test]
     fn largest_frames() {
         let (name, error) = ("n".repeat(MAX_NAME), "e".repeat(MAX_ERROR));
-        let track = TrackStatus { name: &name, condition: Condition::Value(-254), weight: -253, reverse: true };
+        let track = TrackStatus {
+            name: &name,
+            condition: Condition::Value(-254),
+            weight: -253,
+            reverse: true,
+            interface: true,
+        };
         let group = GroupStatus { name: &name, state: Shown::Stop, since: Micros(u64::MAX) };
         let check = CheckStatus {
             name: &name,
@@ -363,7 +460,14 @@ mod tests {
         };
         let route_status = RouteStatus::new(&route, "interface-15-by");
         assert_eq!(route_status.route(), route);
+        let reload = ReloadStatus { ago: Micros(u64::MAX), took: Micros(u64::MAX), error: &error };
+        let text = "t".repeat(MAX_LINE);
+        let (at, kind) = (Micros(u64::MAX), Kind::Notice);
+        let happening = Happening { at, kind, name: &name, from: "unknown", to: "unknown", text: &text };
         for reply in [
+            Reply::Happened(happening),
+            Reply::Reloaded(reload),
+            Reply::Yielded(Some(Micros(u64::MAX))),
             Reply::Route(route_status),
             Reply::Instance(instance()),
             Reply::Track(track),
@@ -404,7 +508,17 @@ mod tests {
 
     #[test]
     fn requests() {
-        for request in [Request::Status, Request::Stop, Request::Reload] {
+        let name = "n".repeat(MAX_NAME);
+        let yielding = Request::Yield { name: &name, length: Some(Micros(u64::MAX)) };
+        for request in [
+            Request::Status,
+            Request::Stop,
+            Request::Reload,
+            yielding,
+            Request::Resume(&name),
+            Request::Watch,
+            Request::Upgrade(Some(&name)),
+        ] {
             let mut buf = [0; MAX_FRAME];
             let frame = encode(&mut buf, &request).unwrap().to_vec();
             let mut copy = [0; MAX_FRAME];

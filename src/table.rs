@@ -63,6 +63,11 @@ impl<T, const N: usize> Table<T, N> {
         self.0.swap_remove(at)
     }
 
+    /// Takes out the one at `at`; those after it move up.
+    pub fn remove(&mut self, at: usize) -> T {
+        self.0.remove(at)
+    }
+
     /// All of them.
     pub fn as_slice(&self) -> &[T] {
         &self.0

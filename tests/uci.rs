@@ -1,58 +1,23 @@
-//! What reading UCI costs: memory and time.
+//! What reading UCI costs: memory and time. And the memory for keepalived.conf.
 
 // Test code all of it.
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/alone.rs"]
+mod alone;
+#[path = "support/held.rs"]
+mod held;
+
 use std::time::Instant;
 
 use picovrrp::config::diagnostics::Diagnostics;
+use picovrrp::config::keepalived;
 use picovrrp::config::model::Config;
 use picovrrp::config::uci::{Mode, Parser};
 use picovrrp::config::uci_import::{Networks, Options, import};
 
-/// Counts the bytes that a thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
-}
-
-fn count(bytes: isize) {
-    // A thread that ends may have no cell any more.
-    let _ = HELD.try_with(|c| {
-        let (now, most) = c.get();
-        c.set((now + bytes, most.max(now + bytes)));
-    });
-}
-
-// SAFETY: all is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promises are the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// What `f` holds at its peak, and at its end.
-fn held(f: impl FnOnce()) -> (isize, isize) {
-    let (before, _) = HELD.with(Cell::get);
-    HELD.with(|c| c.set((before, before)));
-    f();
-    let (after, most) = HELD.with(Cell::get);
-    (most - before, after - before)
-}
+use alone::Alone;
+use held::held;
 
 /// A file as LuCI writes it, with as many addresses as a router can have.
 fn file(addresses: usize) -> String {
@@ -87,11 +52,36 @@ fn memory() {
         text += "# What somebody wrote to remember what this is for, and when it was changed.\n";
     }
     assert!(text.len() < 65 << 10, "{}", text.len());
-    let mut accepted = false;
-    let (peak, left) = held(|| {
+    let (accepted, peak, left) = held(|| {
         let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
         read(text.as_bytes(), &mut config, &mut found);
-        accepted = found.errors() == 0 && config.addresses.len() == 250;
+        found.errors() == 0 && config.addresses.len() == 250
+    });
+    println!("{} bytes: {peak} held at the peak", text.len());
+    assert!(accepted && left == 0);
+    assert!(peak < 64 << 10, "{peak}");
+}
+
+/// The same of keepalived.conf.
+#[test]
+fn memory_of_keepalived_conf() {
+    let mut text = String::new();
+    for i in 1..=30 {
+        text += &format!("vrrp_script check{i} {{\n  script \"/bin/true {i}\"\n  interval 2\n  weight 5\n}}\n");
+        text += &format!("vrrp_instance instance{i} {{\n  interface eth{}\n  virtual_router_id {i}\n", i % 4);
+        text += &format!("  track_script {{\n    check{i}\n  }}\n  virtual_ipaddress {{\n");
+        (1..=8).for_each(|j| text += &format!("    10.{i}.{j}.1/24 dev eth0\n"));
+        text += "  }\n}\n";
+    }
+    while text.len() < 64 << 10 {
+        text += "# What somebody wrote to remember what this is for, and when it was changed.\n";
+    }
+    let text: &'static str = text.leak();
+    let (accepted, peak, left) = held(|| {
+        let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
+        let options = keepalived::Options { strict: false, config_id: "edge" };
+        keepalived::parse(text.as_bytes(), "f", &mut Alone, &options, &mut config, &mut found, None).unwrap();
+        found.errors() == 0 && config.addresses.len() == 240
     });
     println!("{} bytes: {peak} held at the peak", text.len());
     assert!(accepted && left == 0);
@@ -105,7 +95,7 @@ fn bound() {
     let junk: Vec<u8> = (0..65_536u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for text in [long.as_bytes(), &junk, "o\n".repeat(32768).as_bytes(), "c x\n".repeat(16384).as_bytes()] {
         let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
-        let (peak, left) = held(|| read(text, &mut config, &mut found));
+        let ((), peak, left) = held(|| read(text, &mut config, &mut found));
         assert!(peak <= 48 << 10 && left == 0, "{peak} {left}");
     }
 }

@@ -24,14 +24,15 @@ class Vm:
         self.console = None
         # An abstract socket: it is seen in our network namespace alone and leaves no file behind.
         path = f"console-{name}"
-        # -vga none and an empty romfile: the malta board hangs on qemu's graphics card, and has no use for boot ROMs.
+        # An empty romfile: the malta board has no use for boot ROMs, and a device that is not on PCI has none.
+        rom = ",romfile=" if machine.nic.endswith("-pci") else ""
         self.qemu = subprocess.Popen(die_with_parent(
             machine.qemu + [
                 "-display", "none", "-monitor", "none", "-no-reboot", "-kernel", machine.kernel, "-initrd", machine.initrd,
-                "-append", f"console=ttyS0 quiet panic=-1 rdinit=/init HOSTN={name} IP4={self.address}/24",
+                "-append", f"console={machine.console} quiet panic=-1 rdinit=/init HOSTN={name} IP4={self.address}/24",
                 "-chardev", f"socket,id=console,path={path},abstract=on,server=on,wait=off", "-serial", "chardev:console",
                 "-netdev", f"tap,id=n0,ifname=tap{number},script=no,downscript=no",
-                "-device", f"{machine.nic},netdev=n0,mac=02:00:0a:4d:00:{number:02x},romfile=",
+                "-device", f"{machine.nic},netdev=n0,mac=02:00:0a:4d:00:{number:02x}{rom}",
             ]), stdin=subprocess.DEVNULL)
         self.started = time.monotonic()
         self.connect("\0" + path)

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
+use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
-use picovrrp::daemon::{Daemon, Setup};
-use picovrrp::sys::files::RunDir;
+use picovrrp::daemon::{self, Before, Daemon, Saved, Setup};
+use picovrrp::sys::files::{Lock, RunDir};
 use picovrrp::sys::syslog::{self, Target};
 use picovrrp::sys::{clock, privilege};
 
@@ -44,8 +45,6 @@ pub(super) struct Run {
 
 #[inline(never)]
 pub(super) fn run(dir: &Path, run: &Run) -> Exit {
-    // The clock's epoch is the start.
-    clock::now();
     if run.realtime.is_some_and(|p| !(1..=99).contains(&p)) {
         complain("--realtime wants a priority from 1 to 99");
         return Exit::Usage;
@@ -54,12 +53,30 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
         Ok(source) => source,
         Err(why) => return source::refused(why),
     };
+    if let Some(file) = daemon::probed() {
+        return probe(&source, &file);
+    }
+    if let Some(before) = Before::find() {
+        match go_on(dir, run, &source, &before) {
+            Ok(daemon) => {
+                before.done();
+                return serve(daemon);
+            }
+            Err(why) => {
+                complain(&format!("cannot go on after an upgrade: {why}"));
+                before.fall_back();
+                complain("starts afresh");
+            }
+        }
+    }
+    // The clock's epoch is the start.
+    clock::now();
     let config = match check::load(&source, Scripts::Warn) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match start(dir, run, source, config) {
-        Ok(()) => Exit::Ok,
+    match start(dir, run, source, config, None) {
+        Ok(daemon) => serve(daemon),
         Err(why) => {
             complain(&why);
             Exit::System
@@ -67,10 +84,53 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
     }
 }
 
-fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>) -> Result<(), String> {
+fn serve(mut daemon: Daemon) -> Exit {
+    if let Err(e) = daemon.run() {
+        complain(&format!("stopped: {e}"));
+        return Exit::System;
+    }
+    daemon.finish();
+    Exit::Ok
+}
+
+/// Goes on where the program before us in this process went.
+fn go_on(dir: &Path, run: &Run, source: &Source, before: &Before) -> Result<Daemon, String> {
+    let saved = before.read()?;
+    saved.go_on();
+    let config = check::load(source, Scripts::Warn).map_err(|_| "the configuration is wrong".to_owned())?;
+    start(dir, run, source.clone(), config, Some(saved))
+}
+
+/// A daemon asks whether we could go on where it is: the last line says so.
+fn probe(source: &Source, file: &str) -> Exit {
+    // Its directory is ours, should a name on the command line begin there.
+    if let Some(daemon) = rustix::process::getppid() {
+        let _ = std::env::set_current_dir(format!("/proc/{}/cwd", daemon.as_raw_nonzero()));
+    }
+    let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
+    let why = match check::read(source, Scripts::Leave, &mut config, &mut found) {
+        Err(e) => format!("{}: {e}", source.file().display()),
+        Ok(()) if found.errors() > 0 => format!("{}: it finds mistakes in it", source.file().display()),
+        Ok(()) => match std::fs::read(file).map(Saved::new) {
+            Err(e) => format!("{file}: {e}"),
+            Ok(Ok(saved)) if saved.is_for(config) => {
+                complain(daemon::UNDERSTOOD);
+                return Exit::Ok;
+            }
+            Ok(_) => "the state is of another version, or for another configuration".to_owned(),
+        },
+    };
+    complain(&why);
+    Exit::System
+}
+
+fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>, saved: Option<Saved>) -> Result<Daemon, String> {
     privilege::require().map_err(|missing| missing.to_string())?;
     let run_dir = RunDir::open(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let lock = run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()))?;
+    let lock = match &saved {
+        None => run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()))?,
+        Some(saved) => Lock::adopt(saved.lock().map_err(|e| format!("lock: {e}"))?),
+    };
     syslog::init(if run.log_stderr { Target::Stderr } else { Target::Syslog }, config.log_level);
     // Where it is not permitted the daemon runs all the same.
     let _ = privilege::oom_score_adj(-500);
@@ -86,17 +146,17 @@ fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>) -> Result<(
     // A reload after a change of directory would read another file.
     let source = source.absolute();
     let file = source.file().to_owned();
-    log::info!("picovrrp {} starting, {} instances", env!("CARGO_PKG_VERSION"), config.instances.len());
-    let mut daemon = Daemon::new(Setup {
+    if saved.is_none() {
+        log::info!("picovrrp {} starting, {} instances", env!("CARGO_PKG_VERSION"), config.instances.len());
+    }
+    Daemon::new(Setup {
         config,
         file,
         reader: Box::new(move |config, found| check::read(&source, Scripts::Refuse, config, found)),
         run_dir,
         lock,
+        saved,
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     })
-    .map_err(|e| format!("cannot start: {e}"))?;
-    daemon.run().map_err(|e| format!("stopped: {e}"))?;
-    daemon.finish();
-    Ok(())
+    .map_err(|e| format!("cannot start: {e}"))
 }

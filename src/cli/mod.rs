@@ -70,6 +70,10 @@ enum Command {
     Import(import::Import),
     Status(client::Status),
     Reload(client::Reload),
+    Upgrade(client::Upgrade),
+    Watch(client::Watch),
+    Yield(client::Yield),
+    Resume(client::Resume),
     Stop(client::Stop),
 }
 
@@ -103,6 +107,10 @@ pub(crate) fn run(words: &[&str]) -> Exit {
         Some(Command::Import(c)) => import::run(&c),
         Some(Command::Status(c)) => client::status(dir, &c),
         Some(Command::Reload(_)) => client::reload(dir),
+        Some(Command::Upgrade(c)) => client::upgrade(dir, &c),
+        Some(Command::Watch(c)) => client::watch(dir, &c),
+        Some(Command::Yield(c)) => client::yield_to_others(dir, &c),
+        Some(Command::Resume(c)) => client::resume(dir, &c),
         Some(Command::Stop(_)) => client::stop(dir),
     }
 }

@@ -13,9 +13,10 @@ use super::commands::{CommandAt, Commands};
 use super::diagnostics::{Diagnostics, Pos};
 use super::draft::{CheckDraft, Draft, Open, Part};
 use super::model::{
-    Address, Config, Family, Group, Instance, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_PEERS,
-    MAX_ROUTES, MAX_STRINGS, MAX_TRACKS, Peer, Range, Route, StrId, Track, Tracked,
+    Address, Config, Family, Group, Instance, LinkDelay, MAX_ADDRESSES, MAX_CHECKS, MAX_DELAYS, MAX_GROUPS,
+    MAX_INSTANCES, MAX_PEERS, MAX_ROUTES, MAX_STRINGS, MAX_TRACKS, Peer, Range, Route, StrId, Track, Tracked,
 };
+use crate::vrrp::timing::Micros;
 
 /// An error was reported; nobody need report it again.
 pub(super) struct Reported;
@@ -31,6 +32,7 @@ struct Exceeded {
     checks: bool,
     groups: bool,
     members: bool,
+    delays: bool,
     strings: bool,
 }
 
@@ -76,6 +78,8 @@ pub(super) struct Assembler<'a> {
     pub(super) group_at: Table<Pos, MAX_GROUPS>,
     /// Places of [`Config::members`].
     pub(super) member_at: Table<Pos, MAX_INSTANCES>,
+    /// Places of [`Config::link_delays`].
+    pub(super) delay_at: Table<Pos, MAX_DELAYS>,
     pub(super) lost: Lost,
     exceeded: Exceeded,
 }
@@ -104,6 +108,7 @@ impl<'a> Assembler<'a> {
             check_at: Table::new(),
             group_at: Table::new(),
             member_at: Table::new(),
+            delay_at: Table::new(),
             lost: Lost::default(),
             exceeded: Exceeded::default(),
         }
@@ -285,6 +290,7 @@ impl<'a> Assembler<'a> {
         self.check_tracks();
         self.check_members();
         self.check_links();
+        self.check_delays();
         self.check_use();
         if self.config.instances.is_empty() && self.diag.errors() == 0 {
             self.diag.error(end, &mut |t| {
@@ -392,6 +398,31 @@ impl<'a> Assembler<'a> {
         self.config.static_routes.len += 1;
         for i in self.config.instances.iter_mut().chain([&mut self.draft.values]) {
             i.routes.start += 1;
+        }
+    }
+
+    /// Adds the delays of an interface.
+    pub(super) fn add_delay(&mut self, at: Pos, delay: LinkDelay) {
+        if self.config.link_delays.push(delay).is_ok() {
+            let _ = self.delay_at.push(at);
+        } else if !self.exceeded.delays {
+            self.exceeded.delays = true;
+            self.limit(at, MAX_DELAYS, "interfaces with a delay", "MAX_DELAYS");
+        }
+    }
+
+    /// The delays of an interface, in place of what was said of them before: files of others say it twice.
+    pub(super) fn replace_delay(&mut self, at: Pos, delay: LinkDelay) {
+        if let Some(before) = self.config.link_delays.iter().position(|d| d.interface == delay.interface) {
+            self.config.link_delays.remove(before);
+            let line = self.delay_at.remove(before).line;
+            let name = self.config.str(delay.interface);
+            self.diag.warning(at, &mut |t| {
+                uwrite!(t, "the delays of {} are at line {} already: the last ones count", name, line)
+            });
+        }
+        if (delay.down, delay.up) != (Micros::ZERO, Micros::ZERO) {
+            self.add_delay(at, delay);
         }
     }
 

@@ -121,7 +121,12 @@ impl Diagnostics {
         let mut sink = |bytes: &[u8]| {
             // `Text` hands on whole characters.
             let s = core::str::from_utf8(bytes).map_err(|_| Stopped)?;
-            pool.push_str(s).map_err(|_| Stopped)
+            if !s.contains(char::is_control) {
+                return pool.push_str(s).map_err(|_| Stopped);
+            }
+            // A value can have line ends in it, and a message is one line.
+            let mut shown = s.chars().map(|c| if c.is_control() { '?' } else { c });
+            shown.try_for_each(|c| pool.push(c).map_err(|_| Stopped))
         };
         let mut text = Text::new(&mut sink);
         let Ok(()) = message(&mut text);
@@ -286,6 +291,14 @@ mod tests {
         assert!(out.starts_with("f:1:1: warning: odd\n"));
         assert!(out.ends_with("f:63:1: warning: odd\nf:99:7: wrong\nf: and 7 more\n"), "{out}");
         assert_eq!((d.errors(), d.warnings()), (1, 70));
+    }
+
+    /// What a message quotes cannot break its line, nor tell the terminal anything.
+    #[test]
+    fn control_characters() {
+        let mut d = Diagnostics::new();
+        d.error(Pos::new(1, 1), &mut |t| uwrite!(t, "unknown '{}'", Excerpt("a\tb\nc\u{1b}[2J\u{85}é")));
+        assert_eq!(d.message(&d.entries()[0]), "unknown 'a?b?c?[2J?é'");
     }
 
     /// Included files have names of their own and stand behind the file that includes them.

@@ -39,6 +39,10 @@ pub(super) enum Slot {
     GarpRefresh,
     GarpRefreshRepeat,
     Checksum,
+    Vmac,
+    VmacBase,
+    Accept,
+    TrackPrimary,
     Notify,
     NotifyMaster,
     NotifyBackup,
@@ -105,6 +109,8 @@ pub(super) struct Draft {
     pub(super) group4: Option<Ipv4Addr>,
     pub(super) group6: Option<Ipv6Addr>,
     pub(super) marks: Marks,
+    /// `vmac` was there, with a name or without.
+    pub(super) vmac: bool,
     /// An address was there, though perhaps a wrong one; likewise a peer.
     pub(super) address_seen: bool,
     pub(super) peer_seen: bool,
@@ -123,6 +129,7 @@ impl Default for Draft {
             group4: None,
             group6: None,
             marks: Marks::default(),
+            vmac: false,
             address_seen: false,
             peer_seen: false,
             members: Range::default(),

@@ -25,6 +25,7 @@ fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
     if config.startup_delay != Micros::ZERO {
         uwrite!(t, "All instances wait {} after the daemon's start.\n\n", Seconds(config.startup_delay))?;
     }
+    delays(config, t)?;
     statics(config, t)?;
     for (n, i) in config.instances.iter().enumerate() {
         if n > 0 {
@@ -56,11 +57,31 @@ fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
         }
     }
     t.write_str(".\n")?;
+    if !i.track_primary {
+        uwrite!(t, "  It goes on while {} is down (track-primary off).\n", config.str(i.interface))?;
+    }
     for r in config.routes_of(i) {
         let dev = config.str(config.device_of_route(Some(i), r));
         uwrite!(t, "  While Active it has the route {}.\n", RouteWords::new(r, dev))?;
     }
     Ok(())
+}
+
+fn delays(config: &Config, t: &mut Text<'_>) -> Written {
+    for d in &config.link_delays {
+        for (what, time) in [("A loss", d.down), ("A return", d.up)] {
+            if time > Micros::ZERO {
+                uwrite!(
+                    t,
+                    "{} of {}'s link counts when it has lasted {}.\n",
+                    what,
+                    config.str(d.interface),
+                    Seconds(time)
+                )?;
+            }
+        }
+    }
+    if config.link_delays.is_empty() { Ok(()) } else { t.write_str("\n") }
 }
 
 fn statics(config: &Config, t: &mut Text<'_>) -> Written {
@@ -233,6 +254,20 @@ mod tests {
         ] {
             assert!(said.contains(expected), "{expected}\nin:\n{said}");
         }
+    }
+
+    /// Delays of links, and an instance that does not mind its own.
+    #[test]
+    fn links() {
+        let said = explained(
+            "interface-delay eth0 down 1.5s up 2s\ninterface-delay wan up 1ms\n\
+             instance a on eth0 vrid 1 address 192.0.2.1 track-primary off track-interface wan",
+        );
+        let begin = "A loss of eth0's link counts when it has lasted 1.5 s.\n\
+             A return of eth0's link counts when it has lasted 2 s.\n\
+             A return of wan's link counts when it has lasted 1 ms.\n\ninstance a: ";
+        assert!(said.starts_with(begin), "{said}");
+        assert!(said.contains("  It goes on while eth0 is down (track-primary off).\n"), "{said}");
     }
 
     /// Priority 150 at 1 s: S = 106/256 s = 0.414 s; 2T + S = 2.414 s; 3T + S = 3.414 s.

@@ -12,11 +12,13 @@ use crate::table::Table;
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 mod checks;
+mod delay;
 mod routes;
 
 pub use checks::{
     Check, CheckKind, Condition, Group, Hooks, Initial, Origin, RECORD_TYPES, RecordType, Track, Tracked, Weights,
 };
+pub use delay::{LinkDelay, MAX_DELAY};
 pub use routes::{MAIN_TABLE, Route, RouteWords, network};
 
 /// Reads a limit from the build's environment, so that a build may raise it.
@@ -51,6 +53,8 @@ pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
 /// Network interfaces that all instances and addresses name together.
 pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
+/// Interfaces whose changes count after a delay (`PICOVRRP_MAX_DELAYS`).
+pub const MAX_DELAYS: usize = limit(option_env!("PICOVRRP_MAX_DELAYS"), 16);
 /// Multicast groups on one interface and family.
 pub const MAX_MULTICAST_GROUPS: usize = 8;
 /// Sync groups (`PICOVRRP_MAX_GROUPS`; at most 255).
@@ -99,23 +103,39 @@ impl Strings {
         if s.is_empty() {
             return Some(StrId::default());
         }
-        let start = match self.find(s) {
+        let start = match self.find(s, 0) {
             Some(at) => at,
             None => {
+                let before = self.bytes.len();
                 self.bytes.extend_from_slice(s.as_bytes()).ok()?;
-                // Its first occurrence may begin before what was appended ("ab" + "abab"); taking
-                // the first one always gives equal strings equal ids.
-                self.find(s)?
+                // Its first occurrence may begin before what was appended ("ab" + "abab"), though not so
+                // far that it ends there; taking the first one always gives equal strings equal ids.
+                self.find(s, (before + 1).saturating_sub(s.len()))?
             }
         };
         Some(StrId { start: start as u16, len: s.len() as u16 })
     }
 
-    fn find(&self, s: &str) -> Option<usize> {
-        let wanted = s.as_bytes();
-        // Few places have both ends right: a look at those is quicker than a comparison.
-        let ends = (wanted.first(), wanted.last());
-        self.bytes.windows(s.len()).position(|w| (w.first(), w.last()) == ends && w == wanted)
+    /// Where `s` is first, at `from` or behind it.
+    fn find(&self, s: &str, from: usize) -> Option<usize> {
+        let (wanted, last) = (s.as_bytes(), s.len().checked_sub(1)?);
+        // Horspool: a place whose last byte is wrong says how far the next one is that may be right. Bytes
+        // that share an entry make that nearer, never too far.
+        let far = s.len().min(u8::MAX as usize) as u8;
+        let mut steps = [far; 64];
+        for (i, byte) in wanted[..last].iter().enumerate() {
+            let step = &mut steps[*byte as usize % 64];
+            *step = (*step).min((last - i).min(u8::MAX as usize) as u8);
+        }
+        let mut at = from;
+        while let Some(place) = self.bytes.get(at..at + s.len()) {
+            let end = place[last];
+            if end == wanted[last] && place == wanted {
+                return Some(at);
+            }
+            at += steps[end as usize % 64] as usize;
+        }
+        None
     }
 
     /// The string that `id` names; empty for an id of another pool that does not fit this one.
@@ -337,6 +357,15 @@ pub struct Instance {
     pub garp: Garp,
     /// What we send over IPv4 in version 3.
     pub checksum: ChecksumForm,
+    /// The macvlan that has the virtual router's MAC address, and its virtual addresses; empty where
+    /// the interface's own serves.
+    pub vmac: StrId,
+    /// Adverts leave with the interface's own MAC address in spite of `vmac`; always so if unicast.
+    pub vmac_base: bool,
+    /// Accept_Mode: as Active it accepts packets to the virtual addresses. An owner does anyway.
+    pub accept: bool,
+    /// Whether it is in Fault while its interface is down.
+    pub track_primary: bool,
 }
 
 impl Default for Instance {
@@ -363,7 +392,23 @@ impl Default for Instance {
             password: None,
             garp: Garp::default(),
             checksum: ChecksumForm::Plain,
+            vmac: StrId::default(),
+            vmac_base: false,
+            accept: true,
+            track_primary: true,
         }
+    }
+}
+
+impl Instance {
+    /// The interface of its addresses that name none.
+    pub const fn own_device(&self) -> StrId {
+        if self.vmac.is_empty() { self.interface } else { self.vmac }
+    }
+
+    /// The virtual router's MAC address (RFC 9568 §7.3).
+    pub const fn virtual_mac(&self) -> [u8; 6] {
+        [0, 0, 0x5e, 0, if let Family::V4 = self.family { 1 } else { 2 }, self.vrid]
     }
 }
 
@@ -424,6 +469,8 @@ pub struct Config {
     pub startup: Lifecycle,
     /// Run when all instances have stopped.
     pub shutdown: Lifecycle,
+    /// Interfaces whose changes count after a delay.
+    pub link_delays: Table<LinkDelay, MAX_DELAYS>,
     /// The checks.
     pub checks: Table<Check, MAX_CHECKS>,
     /// The sync groups.
@@ -464,6 +511,7 @@ impl Default for Config {
             hotplug: StrId::default(),
             startup: Lifecycle::default(),
             shutdown: Lifecycle::default(),
+            link_delays: Table::new(),
             checks: Table::new(),
             groups: Table::new(),
             members: Table::new(),
@@ -522,7 +570,7 @@ impl Config {
 
     /// The interface that `address` of `instance` stands on.
     pub fn device_of(&self, instance: &Instance, address: &Address) -> &str {
-        self.str(if address.dev.is_empty() { instance.interface } else { address.dev })
+        self.str(if address.dev.is_empty() { instance.own_device() } else { address.dev })
     }
 }
 
@@ -539,5 +587,26 @@ mod tests {
         assert_eq!(s.add("abab"), Some(first));
         assert_eq!(s.get(first), "abab");
         assert_eq!(s.add(""), Some(StrId::default()));
+    }
+
+    /// A string is found where a look at each place finds it, whatever its bytes and however long it is.
+    #[test]
+    fn found_where_it_is() {
+        let (mut s, mut n) = (Strings::default(), 1u32);
+        let pool: std::string::String = (0..3000)
+            .map(|_| {
+                n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ['a', 'b', 'A', '!', 'é'][(n >> 24) as usize % 5]
+            })
+            .collect();
+        s.bytes.extend_from_slice(pool.as_bytes()).unwrap();
+        for (start, _) in pool.char_indices().step_by(7) {
+            for len in [1, 2, 3, 5, 9, 300] {
+                let wanted = &pool[start..pool[start..].char_indices().nth(len).map_or(pool.len(), |(i, _)| start + i)];
+                assert_eq!(s.find(wanted, 0), pool.find(wanted), "{wanted}");
+                let other = std::format!("{wanted}b!");
+                assert_eq!(s.find(&other, 0), pool.find(&other), "{other}");
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! of their own those of checks, routes, trackers and sync groups.
 
 mod check;
+mod delay;
 mod group;
 mod route;
 mod track;
@@ -12,9 +13,9 @@ use ufmt::{uWrite, uwrite};
 
 use super::assemble::{Assembler, infer_family};
 use super::diagnostics::Pos;
-use super::draft::Slot;
-use super::model::{Address, ChecksumForm, Config, Family, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
-use crate::text::{Duration, Ip, Text, Written};
+use super::draft::{Draft, Slot};
+use super::model::{Address, ChecksumForm, Config, Family, Instance, MAX_MULTICAST_GROUPS, Preempt, Start, StrId};
+use crate::text::{Duration, Ip, Text, Written, cut_to};
 use crate::vrrp::packet;
 use crate::vrrp::timing::{Centis, Version};
 
@@ -63,6 +64,7 @@ impl Assembler<'_> {
         self.settle_group();
         self.check_groups();
         self.check_version();
+        self.settle_vmac();
         self.settle_start();
     }
 
@@ -386,6 +388,56 @@ impl Assembler<'_> {
                     t.write_str("has no use for 'checksum': only version 3 over IPv4 knows two forms")
                 });
             }
+        }
+    }
+
+    /// keepalived's name for the macvlan of `draft`, for who has scripts and firewall rules that know it;
+    /// with a number behind it if another instance has that.
+    pub(super) fn name_vmac_as_keepalived(&mut self, draft: &mut Draft) {
+        let mut n = 1;
+        while draft.vmac && draft.values.vmac.is_empty() {
+            let name = cut_to::<16>(&mut |t| match n {
+                1 => uwrite!(t, "vrrp.{}", draft.values.vrid),
+                n => uwrite!(t, "vrrp.{}.{}", draft.values.vrid, n),
+            });
+            let Ok(id) = self.intern(draft.at, name.as_str()) else { return };
+            if !self.config.instances.iter().any(|i| i.vmac == id) {
+                draft.values.vmac = id;
+            }
+            n += 1;
+        }
+    }
+
+    /// Names the macvlan, which must be nobody else's interface.
+    fn settle_vmac(&mut self) {
+        let d = self.draft;
+        if d.vmac {
+            // A unicast packet's next hop is the kernel's to find.
+            self.draft.values.vmac_base |= d.values.unicast.is_some();
+            if d.values.vmac.is_empty() {
+                let family: u8 = if d.values.family == Family::V4 { 4 } else { 6 };
+                let name = cut_to::<16>(&mut |t| uwrite!(t, "vrrp{}.{}", family, d.values.vrid));
+                self.draft.values.vmac = self.intern(self.place(Slot::Vmac), name.as_str()).unwrap_or_default();
+            }
+        } else {
+            self.draft.values.vmac_base = false;
+            if d.marks.given(Slot::VmacBase) {
+                let at = self.place(Slot::VmacBase);
+                self.odd(at, &mut |t| t.write_str("has no use for 'vmac-base': it has no 'vmac'"));
+            }
+        }
+        let mine = self.draft.values;
+        let clash = |i: &&Instance| {
+            let made_twice = [i.vmac, i.interface].contains(&mine.vmac) && !mine.vmac.is_empty();
+            made_twice || (i.vmac == mine.interface && !mine.interface.is_empty())
+        };
+        let other = self.config.instances.iter().find(clash).map(|i| i.name);
+        if let Some(other) = other.or((mine.vmac == mine.interface && d.vmac).then_some(mine.name)) {
+            let at = self.place(Slot::Vmac);
+            let other = self.config.strings.get(other);
+            self.diag.error(at, &mut |t| {
+                uwrite!(t, "a 'vmac' cannot be an interface of instance '{}' too: expected it with another name", other)
+            });
         }
     }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, Task};
 
 use super::{Core, hooks};
@@ -37,7 +38,7 @@ use crate::vrrp::timing::{Instant, Micros};
 const CALM: Micros = Micros::from_millis(50);
 
 /// What the runs of one check came to, for status and the log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Runs {
     /// How many there were.
     pub(super) count: u32,
@@ -97,6 +98,7 @@ impl Tasks {
 
     /// Ends all of them.
     pub(super) fn end(&mut self) {
+        self.generation = None;
         self.tasks.clear();
     }
 }

@@ -2,19 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use super::Core;
 use super::checks::Runs;
+use super::reload::{LastReload, until_that};
+use super::watch::{About, Watcher};
+use super::{Core, upgrade};
+use crate::config::model::Tracked;
 use crate::control::{
-    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, MAX_FRAME, Reply, Request, RouteStatus,
-    RouterStatus, TrackStatus,
+    self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, Kind, MAX_FRAME, ReloadStatus, Reply, Request,
+    RouteStatus, RouterStatus, TrackStatus,
 };
-use crate::router::Router;
 use crate::router::event::RouteId;
+use crate::router::{FOR_EVER, Router};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::Connection;
+use crate::sys::process::Children;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// Clients at once; one more is turned away.
@@ -36,10 +41,16 @@ impl Clients {
 }
 
 /// One client, from its request to the end of the reply.
-pub(super) async fn serve(clients: &Clients, context: &Context, core: Rc<RefCell<Core>>, connection: Connection) {
+pub(super) async fn serve(
+    clients: &Clients,
+    context: &Context,
+    children: &Children,
+    core: Rc<RefCell<Core>>,
+    connection: Connection,
+) {
     let mut parting = false;
     if let Ok(watched) = context.watch(&connection) {
-        let client = Client { context, connection: watched };
+        let client = Client { context, children, connection: watched };
         // A client that went away, or was too slow, is no matter for the log.
         parting = client.talk(&core).await.unwrap_or(false);
     }
@@ -54,6 +65,7 @@ pub(super) async fn serve(clients: &Clients, context: &Context, core: Rc<RefCell
 
 struct Client<'a> {
     context: &'a Context,
+    children: &'a Children,
     connection: Watched<'a, &'a Connection>,
 }
 
@@ -64,13 +76,47 @@ impl Client<'_> {
         let n = self.context.by(clock::now() + PATIENCE, self.request(&mut buffer)).await?;
         match control::decode::<Request>(&buffer[..n]) {
             Ok(Request::Status) => self.status(core).await?,
+            Ok(Request::Watch) => {
+                let watcher = core.borrow_mut().watch();
+                match watcher {
+                    None => self.send(&Reply::Refused("too many watch already")).await?,
+                    Some(watcher) => {
+                        let ended = self.watch(core, &watcher).await;
+                        core.borrow_mut().unwatch(&watcher);
+                        ended?;
+                    }
+                }
+            }
+            Ok(Request::Upgrade(binary)) => {
+                let client = self.connection.get().as_fd();
+                // If all goes well the other program answers.
+                // Rare, and larger than all else that a client can ask.
+                let why = Box::pin(upgrade::upgrade(self.context, self.children, core, binary, client)).await;
+                self.send(&Reply::Refused(fitting(&why))).await?;
+            }
             Ok(Request::Stop) => {
                 core.borrow_mut().stop(clock::now());
                 self.send(&Reply::End).await?;
                 return Ok(true);
             }
+            Ok(Request::Yield { name, length }) => {
+                let now = clock::now();
+                let until = length.map_or(FOR_EVER, |length| now + length);
+                let known = core.borrow_mut().set_yield(name, Some(until), now);
+                // When it is done it is done.
+                until_that(core, &|core| !core.router.is_leaving()).await;
+                self.send(&known.map_or(Reply::Unknown, |()| Reply::End)).await?;
+            }
+            Ok(Request::Resume(name)) => {
+                let known = core.borrow_mut().set_yield(name, None, clock::now());
+                self.send(&known.map_or(Reply::Unknown, |()| Reply::End)).await?;
+            }
             Ok(Request::Reload) => {
-                let refused = core.borrow_mut().reload(clock::now());
+                let mut refused = core.borrow_mut().reload(clock::now());
+                until_that(core, &|core| core.coming.is_none()).await;
+                if refused.is_ok() && core.borrow().stopping.is_some() {
+                    refused = Err("the daemon is stopping".to_owned());
+                }
                 match &refused {
                     Ok(()) => self.send(&Reply::End).await?,
                     Err(why) => self.send(&Reply::Refused(fitting(why))).await?,
@@ -128,6 +174,7 @@ impl Client<'_> {
             if !self.send_one(core, &mut buffer, &|now| now.instance(i)).await? {
                 break;
             }
+            self.send_one(core, &mut buffer, &|now| now.yielded(i)).await?;
             self.send_all(core, &mut buffer, &|now, a| now.address(i, a)).await?;
             self.send_all(core, &mut buffer, &|now, r| now.route(i, r)).await?;
             self.send_all(core, &mut buffer, &|now, t| now.track(i, t)).await?;
@@ -139,7 +186,27 @@ impl Client<'_> {
             self.send_all(core, &mut buffer, &|now, m| now.member(g, m)).await?;
         }
         self.send_all(core, &mut buffer, &|now, c| now.check(c)).await?;
+        self.send_one(core, &mut buffer, &|now| now.reload()).await?;
         self.send(&Reply::End).await
+    }
+
+    /// The state of each instance, and then what happens, for as long as the client is there.
+    async fn watch(&self, core: &RefCell<Core>, watcher: &Watcher) -> io::Result<()> {
+        for i in 0.. {
+            if !self.send_one(core, &mut [0; MAX_FRAME], &|now| now.present(i)).await? {
+                break;
+            }
+        }
+        let mut frames = Vec::new();
+        loop {
+            let next = async {
+                watcher.next(&mut frames).await?;
+                self.send_frame(&frames).await
+            };
+            // It has nothing to say: what can be read is its end.
+            let gone = async { self.connection.read(&mut [0]).await.and(Err(io::ErrorKind::UnexpectedEof.into())) };
+            smol::future::or(next, gone).await?;
+        }
     }
 
     /// Sends the reply that `of` makes of how things stand, if it makes one; whether it did.
@@ -193,6 +260,7 @@ struct Now<'a> {
     router: &'a Router,
     /// Parallel to the configuration's checks.
     runs: &'a [Runs],
+    reload: Option<&'a LastReload>,
     /// When the daemon started.
     started: Instant,
     now: Instant,
@@ -200,7 +268,8 @@ struct Now<'a> {
 
 impl<'a> Now<'a> {
     fn new(core: &'a Core) -> Now<'a> {
-        Now { router: &core.router, runs: &core.runs, started: core.started, now: clock::now() }
+        let reload = core.last_reload.as_ref();
+        Now { router: &core.router, runs: &core.runs, reload, started: core.started, now: clock::now() }
     }
 
     /// What never changed is as it is since the start.
@@ -235,6 +304,21 @@ impl<'a> Now<'a> {
         }))
     }
 
+    fn present(&self, i: usize) -> Option<Reply<'a>> {
+        let v = self.router.view(i)?;
+        Some(Reply::Happened(About { kind: Kind::Now, name: v.name, from: "", to: v.state.word() }.with("")))
+    }
+
+    fn yielded(&self, i: usize) -> Option<Reply<'a>> {
+        let until = self.router.view(i)?.yielded?;
+        Some(Reply::Yielded((until < FOR_EVER).then(|| until.since(self.now))))
+    }
+
+    fn reload(&self) -> Option<Reply<'a>> {
+        let last = self.reload?;
+        Some(Reply::Reloaded(ReloadStatus { ago: self.now.since(last.at), took: last.took, error: &last.error }))
+    }
+
     fn address(&self, i: usize, a: usize) -> Option<Reply<'a>> {
         let v = self.router.view(i)?;
         let address = v.addresses.get(a)?;
@@ -257,7 +341,8 @@ impl<'a> Now<'a> {
     fn track(&self, i: usize, t: usize) -> Option<Reply<'a>> {
         let t = self.router.tracks(i).nth(t)?;
         let (weight, reverse) = (t.track.weight, t.track.reverse);
-        Some(Reply::Track(TrackStatus { name: t.name, condition: t.condition, weight, reverse }))
+        let interface = matches!(t.track.what, Tracked::Interface(_));
+        Some(Reply::Track(TrackStatus { name: t.name, condition: t.condition, weight, reverse, interface }))
     }
 
     fn group(&self, g: usize) -> Option<Reply<'a>> {
@@ -335,8 +420,9 @@ mod tests {
         let error = crate::check::Reason::try_from("no answer in time").unwrap();
         let ran = Runs { count: 9, fails: 2, last: Some(Micros(3_100)), error, at: None };
         let runs = [Runs::default(), ran];
-        let now = Now { router: &router, runs: &runs, started: Instant(1_000), now: Instant(4_000) };
-        let track = TrackStatus { name: "number", condition: Condition::Value(-3), weight: 2, reverse: true };
+        let now = Now { router: &router, runs: &runs, reload: None, started: Instant(1_000), now: Instant(4_000) };
+        let condition = Condition::Value(-3);
+        let track = TrackStatus { name: "number", condition, weight: 2, reverse: true, interface: false };
         assert_eq!((now.track(0, 0), now.track(0, 1)), (Some(Reply::Track(track)), None));
         assert_eq!(now.track(1, 0), Some(Reply::Track(track)), "what one member tracks counts for the other");
         let group = GroupStatus { name: "gateway", state: Shown::Init, since: Micros(3_000) };

@@ -14,7 +14,7 @@ use crate::notify::fifo::Fifo;
 use crate::notify::queue::{Owner, State};
 use crate::notify::{self, Notifier, Source};
 use crate::router::event::{GroupTransition, Shown, Transition};
-use crate::router::{Router, same};
+use crate::router::{Router, counterpart};
 use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::{Children, User, lookup_user};
@@ -111,10 +111,15 @@ pub(super) fn change(router: &Router, notifier: &Notifier, user: Option<&User>, 
     let mut replaced: heapless::Vec<(u8, u8), MAX_INSTANCES> = heapless::Vec::new();
     for i in 0..old.instances.len() {
         let Some(view) = router.view(i).filter(|v| in_use(v.state)) else { continue };
-        match new.instances.iter().position(|n| new.str(n.name) == view.name) {
-            Some(n) if same(old, i, new, n) => {}
+        match place(old, i, new) {
+            Some((n, true)) => {
+                let name = new.instances.get(n).map_or("", |n| new.str(n.name));
+                if name != view.name {
+                    log::info!("{} goes on as {name}", view.name);
+                }
+            }
             // There is a place for every instance.
-            Some(n) => drop(replaced.push((n as u8, view.effective_priority))),
+            Some((n, false)) => drop(replaced.push((n as u8, view.effective_priority))),
             None => {
                 log::info!("{}: {} -> gone: the configuration has it no more", view.name, view.state.word());
                 let owner = Owner::Instance(i as u8);
@@ -139,14 +144,25 @@ pub(super) fn change(router: &Router, notifier: &Notifier, user: Option<&User>, 
     }
 }
 
+/// What becomes of instance `o` of `old`: the one that it goes on as, with `true`, or another that has its
+/// name and is nobody else's continuation.
+fn place(old: &Config, o: usize, new: &Config) -> Option<(usize, bool)> {
+    if let Some(n) = counterpart(old, o, new) {
+        return Some((n, true));
+    }
+    let name = old.str(old.instances.get(o)?.name);
+    let n = new.instances.iter().position(|n| new.str(n.name) == name)?;
+    let taken = (0..old.instances.len()).any(|o| counterpart(old, o, new) == Some(n));
+    (!taken).then_some((n, false))
+}
+
 /// What waits to be told stays with its instance or group when another configuration has it in
 /// another place.
 fn reorder(notifier: &Notifier, old: &Config, new: &Config) {
     notifier.reorder(&|owner| match owner {
         Owner::Instance(i) => {
-            let name = old.str(old.instances.get(i as usize)?.name);
-            let at = new.instances.iter().position(|i| new.str(i.name) == name)?;
-            Some(Owner::Instance(at as u8))
+            old.instances.get(i as usize)?;
+            place(old, i as usize, new).map(|(at, _)| Owner::Instance(at as u8))
         }
         Owner::Group(g) => {
             let name = old.str(old.groups.get(g as usize)?.name);

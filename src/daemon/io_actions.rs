@@ -8,7 +8,9 @@ use heapless::Vec;
 
 use super::report::System;
 use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES};
-use crate::router::event::{AddressId, AddressSpec, GroupTransition, Report, RouteId, RouteSpec, Transition};
+use crate::router::event::{
+    AddressId, AddressSpec, GroupTransition, InstanceId, Report, RouteId, RouteSpec, Transition,
+};
 use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
@@ -58,8 +60,17 @@ pub(super) struct Io {
     pub(super) recorded_routes: [bool; MAX_ROUTES],
     /// Routes to add, or to keep, when the file names them and the addresses before them are on.
     pub(super) late_routes: Vec<(RouteId, bool), MAX_ROUTES>,
+    /// Macvlans that the ownership file names.
+    pub(super) recorded_vmacs: [bool; MAX_INSTANCES],
+    /// Macvlans to make.
+    pub(super) vmacs: Vec<InstanceId, MAX_INSTANCES>,
+    /// Some were removed.
+    pub(super) vmacs_removed: bool,
+    /// Interfaces beneath macvlans that are bridges.
+    pub(super) bridges: Vec<u32, MAX_LINKS>,
     pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
-    pub(super) rebinds: Vec<(u32, Family), MAX_SOCKETS>,
+    /// Interfaces, and whether their switches are to hear of the groups again.
+    pub(super) rebinds: Vec<(u32, Family, bool), MAX_SOCKETS>,
     pub(super) notes: Vec<Note, MAX_NOTES>,
     pub(super) lost_notes: u32,
     /// Interfaces on which a removed IPv4 address no longer takes others along.
@@ -77,6 +88,10 @@ impl Io {
             unrecorded: Vec::new(),
             recorded_routes: [false; MAX_ROUTES],
             late_routes: Vec::new(),
+            recorded_vmacs: [false; MAX_INSTANCES],
+            vmacs: Vec::new(),
+            vmacs_removed: false,
+            bridges: Vec::new(),
             outcomes: Vec::new(),
             rebinds: Vec::new(),
             notes: Vec::new(),
@@ -170,7 +185,7 @@ impl Io {
     }
 
     /// Makes the sockets of an interface hear what `listen` says; nothing if it is `None`.
-    pub(super) fn listen(&mut self, ifindex: u32, family: Family, listen: Option<&Listen>) {
+    pub(super) fn listen(&mut self, ifindex: u32, family: Family, afresh: bool, listen: Option<&Listen>) {
         let found = self.find(ifindex, family);
         let Some(listen) = listen else {
             if let Some(at) = found {
@@ -178,7 +193,7 @@ impl Io {
             }
             return;
         };
-        if let Err(e) = self.open_or_change(found, ifindex, family, listen) {
+        if let Err(e) = self.open_or_change(found, ifindex, family, afresh, listen) {
             self.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
         }
     }
@@ -188,17 +203,15 @@ impl Io {
         found: Option<usize>,
         ifindex: u32,
         family: Family,
+        afresh: bool,
         listen: &Listen,
     ) -> std::io::Result<()> {
         let at = match found {
             Some(at) => at,
             None => {
-                let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
                 let socket = VrrpSocket::open(family, ifindex)?;
                 socket.set_filter((!listen.open).then_some(&listen.vrids))?;
-                self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
-                self.sockets[free] = Some(Box::new(socket));
-                free
+                self.use_socket(socket)?
             }
         };
         let Some(socket) = &mut self.sockets[at] else { return Ok(()) };
@@ -208,11 +221,25 @@ impl Io {
         for group in old.iter().filter(|g| !listen.groups.contains(g)) {
             socket.leave(*group)?;
         }
-        socket.rejoin()?;
+        if afresh {
+            socket.rejoin()?;
+        }
         for group in &listen.groups {
             socket.join(*group)?;
         }
         Ok(())
+    }
+
+    /// Listens to a socket from now on; its place.
+    pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> std::io::Result<usize> {
+        let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
+        self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
+        self.sockets[free] = Some(Box::new(socket));
+        Ok(free)
+    }
+
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
+        self.sockets.iter().flatten().map(|s| &**s)
     }
 
     fn close(&mut self, at: usize) {
@@ -234,6 +261,34 @@ const fn errno(e: AddError) -> i32 {
 impl Actions for Io {
     fn act(&mut self, action: Action<'_>) {
         match action {
+            Action::SendAdvert { ifindex, mac: Some(mac), source, destination, payload, .. } => {
+                if let Err(e) = self.announcer.advert(ifindex, mac, source, destination, payload) {
+                    self.note(Note::Refused(System::Send, e.raw_os_error().unwrap_or(0)));
+                }
+            }
+            Action::AddVmac(id) => {
+                // One entry an instance: there is room.
+                let _ = self.vmacs.push(id);
+            }
+            Action::SetVmac { ifindex, parent, mac, up } => {
+                let set = self.rtnl.set_link(ifindex, up).and_then(|()| {
+                    let bridge = self.bridges.contains(&parent);
+                    if bridge { self.rtnl.bridge_owns(parent, mac, up) } else { Ok(()) }
+                });
+                match set {
+                    // Gone: that will be told.
+                    Err(e) if e.raw_os_error() != Some(libc::ENODEV) => {
+                        self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+                    }
+                    _ => {}
+                }
+            }
+            Action::RemoveVmac { ifindex } => {
+                self.vmacs_removed = true;
+                if let Err(e) = self.rtnl.remove_link(ifindex) {
+                    self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
+                }
+            }
             Action::SendAdvert { ifindex, source, destination, payload, .. } => {
                 let family = Family::of(source);
                 let sent = match self.find(ifindex, family).and_then(|at| self.sockets[at].as_ref()) {
@@ -261,10 +316,11 @@ impl Actions for Io {
                     self.note(Note::Refused(System::Announce, e.raw_os_error().unwrap_or(0)));
                 }
             }
-            Action::Rebind { ifindex, family } => {
-                if !self.rebinds.contains(&(ifindex, family)) {
+            Action::Rebind { ifindex, family, afresh } => {
+                match self.rebinds.iter_mut().find(|r| (r.0, r.1) == (ifindex, family)) {
+                    Some(known) => known.2 |= afresh,
                     // Two families an interface: there is room.
-                    let _ = self.rebinds.push((ifindex, family));
+                    None => drop(self.rebinds.push((ifindex, family, afresh))),
                 }
             }
             Action::Changed(t) => self.note(Note::Changed(t)),

@@ -6,27 +6,39 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::report::{self, System};
+use super::watch::{self, About};
 use super::{Core, hooks};
 use crate::check::{Reason, because, interface};
 use crate::config::model::{CheckKind, Condition};
+use crate::control::{Kind, MAX_LINE};
 use crate::router::event::{CheckId, Report};
 use crate::sys::syslog::Verdict;
 use crate::text::{self, Text, Written};
 use crate::vrrp::timing::Instant;
 
+const INFO: (Verdict, log::Level) = (Verdict::Log, log::Level::Info);
+
 impl Core {
+    fn tell(&self, about: &About<'_>, weight: (Verdict, log::Level), line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
+        watch::tell(&self.watchers, about, weight, line);
+    }
+
     pub(super) fn log_note(&mut self, note: &Note, now: Instant) {
         match note {
             Note::Changed(t) => {
-                say(log::Level::Info, &mut |to| report::transition(&self.router, t, to));
+                let name = self.router.view(t.instance.0 as usize).map_or("", |v| v.name);
+                let about = About { kind: Kind::State, name, from: t.from.word(), to: t.to.word() };
+                self.tell(&about, INFO, &mut |to| report::transition(&self.router, t, to));
                 hooks::post(&self.router, &self.notifier, t);
             }
             Note::GroupChanged(t) => {
-                say(log::Level::Info, &mut |to| report::group_transition(&self.router, t, to));
+                let name = self.router.group(t.group.0 as usize).map_or("", |g| g.name);
+                let about = About { kind: Kind::Group, name, from: t.from.word(), to: t.to.word() };
+                self.tell(&about, INFO, &mut |to| report::group_transition(&self.router, t, to));
                 hooks::post_group(&self.router, &self.notifier, t);
             }
             Note::Report(r) => {
-                if let Report::ForeignAddress { .. } | Report::ForeignRoute { .. } = r {
+                if let Report::ForeignAddress { .. } | Report::ForeignRoute { .. } | Report::NoVmac { .. } = r {
                     self.ownership_changed = true;
                 }
                 if let Report::Check { check, from, to } = r {
@@ -37,7 +49,10 @@ impl Core {
                     Report::Priority { instance, .. } => self.priority_limiter.allow(instance.0 as usize, now),
                     _ => self.limiter.allow(report::class(r), now),
                 };
-                limited(verdict, report::level(r), &mut |to| report::report(&self.router, r, to));
+                let (kind, instance) = report::kind(r);
+                let name = instance.and_then(|i| self.router.view(i.0 as usize)).map_or("", |v| v.name);
+                let about = About::plain(kind, name);
+                self.tell(&about, (verdict, report::level(r)), &mut |to| report::report(&self.router, r, to));
             }
             Note::Refused(system, errno) => {
                 let verdict = self.limiter.allow(*system as usize, now);
@@ -49,9 +64,12 @@ impl Core {
                     System::Socket => "cannot listen for adverts",
                     System::Netlink => "cannot read the interfaces",
                     System::Control => "cannot serve a command",
+                    System::Vmac => "cannot change an interface with a virtual MAC address, or the one beneath",
                 };
                 let why = io::Error::from_raw_os_error(*errno).to_string();
-                limited(verdict, log::Level::Warn, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
+                let about = About::plain(Kind::Notice, "");
+                let weight = (verdict, log::Level::Warn);
+                self.tell(&about, weight, &mut |to| uwrite!(to, "{}: {}", what, why.as_str()));
             }
         }
     }
@@ -77,7 +95,10 @@ impl Core {
             _ if failed => (self.check_limiter.allow(c, now), log::Level::Warn),
             _ => (self.check_limiter.allow(c, now), log::Level::Info),
         };
-        limited(verdict, level, &mut |t| {
+        let word = |c| text::cut_to::<24>(&mut |t| uwrite!(t, "{}", report::Told(c)));
+        let (from, to_word) = (word(from), word(to));
+        let about = About { kind: Kind::Check, name: view.name, from: &from, to: &to_word };
+        watch::tell(&self.watchers, &about, (verdict, level), &mut |t| {
             uwrite!(t, "check {}: {}", view.name, report::Told(to))?;
             match runs.error.as_str() {
                 why if failed && !why.is_empty() => uwrite!(t, " ({})", why),
@@ -87,20 +108,8 @@ impl Core {
     }
 }
 
-/// Logs a line, unless the limiter says no.
-fn limited(verdict: Verdict, level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-    match verdict {
-        Verdict::Log => say(level, line),
-        Verdict::LogWithSuppressed(n) => say(level, &mut |to| {
-            line(to)?;
-            uwrite!(to, " ({} more like it)", n)
-        }),
-        Verdict::Drop => {}
-    }
-}
-
 /// Logs a line that ufmt renders; what is too long is cut.
 pub(super) fn say(level: log::Level, line: &mut dyn FnMut(&mut Text<'_>) -> Written) {
-    let text = text::cut_to::<320>(line);
+    let text = text::cut_to::<MAX_LINE>(line);
     log::log!(level, "{}", text.as_str());
 }

@@ -29,6 +29,8 @@ impl Core {
                 Some(id) => router.handle(Event::Stale(id), now, rtnl_and_more),
                 None => orphans.push((owned.interface.to_owned(), owned.ip, owned.prefix)),
             },
+            // Seen to before.
+            Entry::Vmac(_) | Entry::Arp(_) | Entry::Table => {}
             Entry::Route(owned) => match routes::find(router, &owned) {
                 Some(id) => router.handle(Event::StaleRoute(id), now, rtnl_and_more),
                 None => routes.push((owned.interface.to_owned(), owned.route())),
@@ -51,7 +53,7 @@ impl Core {
             }
             for (_, ip, prefix) in orphans.iter().filter(|(name, ..)| name == info.name) {
                 let (id, ifindex) = (AddressId(0), info.ifindex);
-                let spec = AddressSpec { id, ifindex, ip: *ip, prefix: *prefix, scope: None, label: "" };
+                let spec = AddressSpec { id, ifindex, ip: *ip, prefix: *prefix, scope: None, label: "", vmac: false };
                 if let Ok(true) = removing.remove_address(&spec) {
                     say(log::Level::Info, &mut |t| {
                         uwrite!(t, "removed {}/{} from {}, left by an earlier run", Ip(*ip), *prefix, info.name)

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::Waker;
 
 use heapless::Vec;
 use smol::LocalExecutor;
@@ -26,7 +27,7 @@ use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
 use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::syslog::{self, Limiter};
+use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
 use crate::table::Table;
@@ -39,14 +40,20 @@ mod io_actions;
 mod lines;
 mod links;
 mod ownership;
+mod reload;
 mod report;
 mod routes;
+mod upgrade;
+mod vmac;
+mod watch;
+mod yields;
 
 use clients::Clients;
 use hooks::{Flag, Hooks, Lifecycle};
 pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
+pub use upgrade::{Before, Saved, UNDERSTOOD, probed};
 
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -80,6 +87,8 @@ pub struct Setup {
     pub run_dir: RunDir,
     /// Held as long as the daemon runs.
     pub lock: Lock,
+    /// What the program before this one in the same process has left.
+    pub saved: Option<Saved>,
     /// The host's name, where the configuration has no `router-id`.
     pub host_name: String,
 }
@@ -89,7 +98,7 @@ pub struct Core {
     router: Box<Router>,
     io: Io,
     run_dir: RunDir,
-    _lock: Lock,
+    lock: Lock,
     reader: Reader,
     file: PathBuf,
     host_name: String,
@@ -105,6 +114,10 @@ pub struct Core {
     dirty: Vec<u32, MAX_LINKS>,
     /// Tells of routes that were taken away; none where the configuration has none.
     route_watch: Option<RouteWatch>,
+    /// What was changed on interfaces beneath macvlans.
+    arps: Vec<vmac::Arp, MAX_LINKS>,
+    /// A table of the packet filter is there for `accept off`.
+    refusing: bool,
     /// The ownership file names what is no longer ours, or lacks what is.
     ownership_changed: bool,
     /// Counts configurations, so that a task knows whether its own still runs.
@@ -122,6 +135,20 @@ pub struct Core {
     stopping: Option<Instant>,
     /// Raised then.
     halt: Rc<Flag>,
+    /// A configuration that waits for instances to hand over which it has no more.
+    coming: Option<reload::Coming>,
+    /// What became of the last reload.
+    last_reload: Option<reload::LastReload>,
+    /// Tasks that look at all this again after each step.
+    waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
+    /// A program that is about to take our place.
+    upgrade: Option<upgrade::Upgrade>,
+    /// One is being looked at.
+    upgrading: bool,
+    /// Why the last could not be executed.
+    upgrade_failed: String,
+    /// Clients that are told what happens.
+    watchers: watch::Watchers,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
     parting: Vec<Connection, { clients::MAX_CLIENTS }>,
 }
@@ -149,18 +176,29 @@ impl Daemon {
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
         let monitor = Monitor::open()?;
-        let listener = Listener::bind(&setup.run_dir, &setup.lock)?;
+        // Ours may all be on one interface, beside some of its own.
+        let room = setup.config.addresses.len() + 16;
+        let (router, rest) = match &setup.saved {
+            None => (Router::new(setup.config), None),
+            Some(saved) => {
+                let broken = |_| io::Error::other("the state is not for this configuration");
+                let (router, rest) = saved.restore(setup.config).map_err(broken)?;
+                (router, Some(rest))
+            }
+        };
+        let listener = match &rest {
+            None => Listener::bind(&setup.run_dir, &setup.lock)?,
+            Some(rest) => rest.listener()?,
+        };
         reactor.add(monitor.as_fd(), MONITOR, Interest::READ)?;
         reactor.add(signals.as_fd(), SIGNALS, Interest::READ)?;
         reactor.add(listener.as_fd(), LISTENER, Interest::READ)?;
         let io = Io::new(reactor.clone(), Rtnl::open()?, Announcer::open()?);
-        // Ours may all be on one interface, beside some of its own.
-        let room = setup.config.addresses.len() + 16;
         let mut core = Core {
-            router: Box::new(Router::new(setup.config)),
+            router: Box::new(router),
             io,
             run_dir: setup.run_dir,
-            _lock: setup.lock,
+            lock: setup.lock,
             reader: setup.reader,
             file: setup.file,
             host_name: setup.host_name,
@@ -171,6 +209,8 @@ impl Daemon {
             addresses: AddressList::with_room(room),
             dirty: Vec::new(),
             route_watch: None,
+            arps: Vec::new(),
+            refusing: false,
             ownership_changed: false,
             generation: 0,
             starting: false,
@@ -179,17 +219,33 @@ impl Daemon {
             runs: Table::new(),
             calm_at: Some(clock::now() + CALM),
             stopping: None,
+            coming: None,
+            last_reload: None,
+            waiting: Vec::new(),
+            upgrade: None,
+            upgrading: false,
+            upgrade_failed: String::new(),
+            watchers: Vec::new(),
             halt: Rc::default(),
             parting: Vec::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
         core.begin_configuration();
-        core.start()?;
+        let children = Children::new();
+        match &rest {
+            None => core.start()?,
+            Some(rest) => {
+                core.go_on(rest)?;
+                rest.children.iter().for_each(|pid| children.adopt(*pid));
+                children.reap();
+                rest.done();
+            }
+        }
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
             clients: Clients::default(),
             context: Context::new(reactor.clone()),
-            children: Children::new(),
+            children,
             reactor,
             monitor,
             signals,
@@ -226,6 +282,13 @@ impl Daemon {
                 checks.end();
             }
             let _ = driver.turn(tasks.as_mut());
+            if core.borrow().is_time(clock::now()) {
+                checks.end();
+                let mut core = core.borrow_mut();
+                core.execute(listener, children);
+                // It could not be: all goes on.
+                core.change_over(clock::now());
+            }
             let deadline = {
                 let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
@@ -264,7 +327,9 @@ impl Daemon {
                             && clients.admit()
                         {
                             core.borrow_mut().calm_at = Some(now + CALM);
-                            executor.spawn(clients::serve(clients, context, core.clone(), connection)).detach();
+                            executor
+                                .spawn(clients::serve(clients, context, children, core.clone(), connection))
+                                .detach();
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
@@ -277,6 +342,7 @@ impl Daemon {
             }
             context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
+            core.borrow_mut().change_over(now);
             if calm(core, now) {
                 memory::give_back();
             }
@@ -285,7 +351,8 @@ impl Daemon {
 
     /// After [`run`](Self::run): everything is given back.
     pub fn finish(self) {
-        let core = self.core.borrow();
+        let mut core = self.core.borrow_mut();
+        core.refuse_nothing();
         if let Err(e) = ownership::remove(&core.run_dir) {
             log::warn!("{}: {e}", core.run_dir.path().display());
         }
@@ -347,9 +414,10 @@ impl Core {
 
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
-        while let Some((ifindex, family)) = self.io.rebinds.pop() {
+        self.settle_vmacs(now);
+        while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
-            self.io.listen(ifindex, family, listen.as_ref());
+            self.io.listen(ifindex, family, afresh, listen.as_ref());
         }
         if !self.io.unrecorded.is_empty() || !self.io.late_routes.is_empty() || self.ownership_changed {
             self.record();
@@ -390,15 +458,23 @@ impl Core {
     /// Writes which addresses and routes are ours.
     fn record(&mut self) {
         self.ownership_changed = false;
+        let table = self.refusing || self.router.refused_addresses().next().is_some();
         // A full or broken file system does not keep a router from routing; what is lost is only the
         // knowledge of what to remove after a kill -9.
-        if let Err(e) = ownership::write(&self.run_dir, &self.router) {
+        if let Err(e) = ownership::write(&self.run_dir, &self.router, self.arps.iter().map(|a| a.owned()), table) {
             log::warn!("{}: cannot note which addresses and routes are ours: {e}", self.run_dir.path().display());
         }
+        self.refuse_addresses();
         // An address of somebody else's is not in it: should it become ours, it is written first.
         self.io.recorded.fill(false);
         for (_, spec) in self.router.own_addresses() {
             if let Some(recorded) = self.io.recorded.get_mut(spec.id.0 as usize) {
+                *recorded = true;
+            }
+        }
+        self.io.recorded_vmacs.fill(false);
+        for (id, _) in self.router.own_vmacs() {
+            if let Some(recorded) = self.io.recorded_vmacs.get_mut(id.0 as usize) {
                 *recorded = true;
             }
         }
@@ -412,9 +488,11 @@ impl Core {
 
     fn start(&mut self) -> io::Result<()> {
         let now = clock::now();
+        self.clear_vmacs()?;
         self.read_links(now)?;
         self.adopt(now)?;
         self.read_all_addresses(now);
+        self.read_yields(now);
         self.record();
         self.starting = hooks::has(self.router.config(), Lifecycle::Startup);
         if !self.starting {
@@ -441,69 +519,9 @@ impl Core {
     fn stop(&mut self, now: Instant) {
         log::info!("stopping");
         self.stopping.get_or_insert(now);
+        self.coming = None;
         self.halt.raise();
         self.handle(Event::Stop, now);
-    }
-
-    /// Reads the configuration again. The error says why all stays as it was.
-    #[inline(never)]
-    fn reload(&mut self, now: Instant) -> Result<(), String> {
-        if self.stopping.is_some() {
-            return Err("the daemon is stopping".to_owned());
-        }
-        self.calm_at = Some(now + CALM);
-        let mut config = Box::new(Config::default());
-        let mut found = Box::new(Diagnostics::new());
-        if let Err(e) = (self.reader)(&mut config, &mut found) {
-            let why = format!("{}: {e}", self.file.display());
-            log::error!("reload refused, the running configuration stays: {why}");
-            return Err(why);
-        }
-        let mut lines = std::vec::Vec::new();
-        // Writing to memory cannot fail.
-        let _ = found.print(&self.file.to_string_lossy(), &mut lines);
-        let lines = String::from_utf8_lossy(&lines).into_owned();
-        if found.errors() > 0 {
-            lines.lines().for_each(|l| log::error!("{l}"));
-            log::error!("reload refused, the running configuration stays");
-            let mut all = lines.lines().filter(|l| !l.contains(": warning: "));
-            let first = all.next().unwrap_or("").to_owned();
-            return Err(match all.count() {
-                0 => first,
-                more => format!("{first} (and {more} more: 'picovrrp check' shows them)"),
-            });
-        }
-        lines.lines().for_each(|l| log::warn!("{l}"));
-        let user = match script_user(&config) {
-            Ok(user) => user,
-            Err(why) => {
-                log::error!("reload refused, the running configuration stays: {why}");
-                return Err(why);
-            }
-        };
-        syslog::set_level(config.log_level);
-        // Other addresses and routes have other numbers: none is put on before the file names it.
-        self.io.recorded.fill(false);
-        self.io.recorded_routes.fill(false);
-        hooks::change(&self.router, &self.notifier, self.script_user.as_ref(), &config);
-        self.script_user = user;
-        let runs = checks::inherit(&self.runs, self.router.config(), &config);
-        self.router.reload(config, now, &mut self.io);
-        self.begin_configuration();
-        self.runs = runs;
-        self.settle(now);
-        if let Err(e) = self.read_links(now) {
-            self.io.note(Note::Refused(System::Netlink, e.raw_os_error().unwrap_or(0)));
-        }
-        self.read_all_addresses(now);
-        self.record();
-        if !self.starting {
-            self.handle(Event::Start, now);
-            // What went while the watch was changed was not told.
-            self.handle(Event::Routes, now);
-        }
-        log::info!("reloaded");
-        Ok(())
     }
 
     fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {

@@ -1,4 +1,4 @@
-//! Which addresses and routes are ours to remove, also after a kill -9: a file in the run directory that
+//! Which addresses, routes and macvlans are ours to remove, also after a kill -9: a file in the run directory that
 //! names each before it is put on.
 //!
 //! It is written at start and reload, not at each transition: it says what we may have put on, and
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{MAX_ADDRESSES, MAX_IFNAME, MAX_ROUTES, Route, Scope, StrId};
+use crate::config::model::{MAX_ADDRESSES, MAX_IFNAME, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES, Route, Scope, StrId};
 use crate::router::Router;
 use crate::sys::files::{RunDir, boot_id};
 
@@ -24,7 +24,10 @@ const MAX_ADDRESS: usize = 1 + 1 + MAX_IFNAME + 17 + 1;
 const MAX_ROUTE: usize = MAX_ADDRESS + 2 * 18 + 2 * 5 + 2 + 2;
 const HEADER: usize = 1 + 36;
 /// The largest file.
-const MAX_FILE: usize = HEADER + MAX_ADDRESS * MAX_ADDRESSES + MAX_ROUTE * MAX_ROUTES;
+const MAX_FILE: usize =
+    HEADER + MAX_ADDRESS * MAX_ADDRESSES + MAX_ROUTE * MAX_ROUTES + MAX_SMALL * (MAX_INSTANCES + MAX_LINKS) + 1;
+/// The name of a macvlan or of an interface, with its length and the entry's tag, and two numbers.
+const MAX_SMALL: usize = 1 + 1 + MAX_IFNAME + 2;
 
 /// An address that is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +73,30 @@ pub(super) enum Entry<'a> {
     Address(Owned<'a>),
     #[serde(borrow)]
     Route(OwnedRoute<'a>),
+    /// The name of a macvlan.
+    Vmac(&'a str),
+    /// Settings of an interface beneath one, as they were before us.
+    #[serde(borrow)]
+    Arp(Arp<'a>),
+    /// A table of the packet filter.
+    Table,
 }
 
-/// Writes the addresses and routes that are the router's own.
-pub(super) fn write(dir: &RunDir, router: &Router) -> io::Result<()> {
+/// How an interface answers and asks by ARP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Arp<'a> {
+    pub(super) interface: &'a str,
+    /// Its `arp_ignore` and `arp_announce`.
+    pub(super) was: [u8; 2],
+}
+
+/// Writes the addresses, routes and macvlans that are the router's own, and the settings to be put back.
+pub(super) fn write<'a>(
+    dir: &RunDir,
+    router: &'a Router,
+    arps: impl Iterator<Item = Arp<'a>>,
+    table: bool,
+) -> io::Result<()> {
     let config = router.config();
     let mut file = Vec::with_capacity(HEADER + MAX_ADDRESS * config.addresses.len() + MAX_ROUTE * config.routes.len());
     file.push(VERSION);
@@ -88,6 +111,15 @@ pub(super) fn write(dir: &RunDir, router: &Router) -> io::Result<()> {
     }
     for (_, interface, route) in router.own_routes() {
         add(Entry::Route(OwnedRoute::new(interface, route)))?;
+    }
+    for (_, name) in router.own_vmacs() {
+        add(Entry::Vmac(name))?;
+    }
+    for arp in arps {
+        add(Entry::Arp(arp))?;
+    }
+    if table {
+        add(Entry::Table)?;
     }
     dir.write_private(NAME, &file)
 }
@@ -165,6 +197,15 @@ mod tests {
         assert_eq!(entries(&file(1, &[plain, plain])), [of_address.clone(), of_address.clone()]);
         let whole = file(2, &[address, route, address]);
         assert_eq!(entries(&whole), [of_address.clone(), of_route, of_address]);
+        let (mut d, mut e, mut f) = ([0; MAX_SMALL], [0; MAX_SMALL], [0; 1]);
+        let (vmac, arp) = (Entry::Vmac(interface), Entry::Arp(Arp { interface, was: [8, 9] }));
+        let small = [
+            &*postcard::to_slice(&vmac, &mut d).unwrap(),
+            &*postcard::to_slice(&arp, &mut e).unwrap(),
+            &*postcard::to_slice(&Entry::Table, &mut f).unwrap(),
+        ];
+        let told = [vmac, arp, Entry::Table].map(|e| format!("{e:?}"));
+        assert_eq!(entries(&file(2, &small)), told);
         assert!(entries(&file(3, &[address])).is_empty());
         let mut elsewhere = whole.clone();
         elsewhere[1] = b'y';

@@ -3,12 +3,13 @@
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
 use crate::config::model::{ChecksumForm, Condition, RouteWords};
-use crate::router::Router;
-use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, RouteId, Shown, Transition};
+use crate::control::Kind;
+use crate::router::event::{Drop, Fault, GroupTransition, InstanceId, Report, RouteId, Shown, Transition, VmacError};
+use crate::router::{FOR_EVER, Router};
 use crate::text::{Ip, Text, Written};
 
 /// Classes of lines; each has its own share of the log, whoever provokes it.
-pub(super) const CLASSES: usize = 27;
+pub(super) const CLASSES: usize = 30;
 
 /// Failures of the system, as classes behind those of [`class`].
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,7 @@ pub(super) enum System {
     Netlink = 22,
     Control = 23,
     Route = 24,
+    Vmac = 29,
 }
 
 pub(super) fn class(report: &Report) -> usize {
@@ -46,6 +48,8 @@ pub(super) fn class(report: &Report) -> usize {
         Report::Priority { .. } => 17,
         Report::ForeignRoute { .. } => 25,
         Report::RouteRestored { .. } => 26,
+        Report::Yielded { .. } => 27,
+        Report::NoVmac { .. } => 28,
         // Checks have a limiter of their own.
         Report::Check { .. } => CLASSES,
     }
@@ -54,8 +58,29 @@ pub(super) fn class(report: &Report) -> usize {
 pub(super) fn level(report: &Report) -> log::Level {
     match report {
         Report::Dropped { why: Drop::UnknownVrid(_) | Drop::NotAPeer, .. } => log::Level::Info,
-        Report::ChecksumForm { .. } | Report::Priority { .. } | Report::Check { .. } => log::Level::Info,
+        Report::ChecksumForm { .. } | Report::Priority { .. } | Report::Check { .. } | Report::Yielded { .. } => {
+            log::Level::Info
+        }
         _ => log::Level::Warn,
+    }
+}
+
+/// What kind of thing it is, and whose.
+pub(super) fn kind(report: &Report) -> (Kind, Option<InstanceId>) {
+    match *report {
+        Report::Dropped { instance, .. } => (Kind::Packet, instance),
+        Report::IntervalLearned { instance, .. }
+        | Report::AddressListDiffers { instance, .. }
+        | Report::Conflict { instance, .. }
+        | Report::ChecksumForm { instance, .. }
+        | Report::TwoOwners { instance, .. } => (Kind::Packet, Some(instance)),
+        Report::Priority { instance, .. } => (Kind::Priority, Some(instance)),
+        Report::Yielded { instance, .. } | Report::NoVmac { instance, .. } => (Kind::Notice, Some(instance)),
+        Report::ForeignAddress { instance, .. }
+        | Report::AddressRestored { instance, .. }
+        | Report::ForeignRoute { instance, .. }
+        | Report::RouteRestored { instance, .. } => (Kind::Notice, instance),
+        Report::Check { .. } => (Kind::Check, None),
     }
 }
 
@@ -159,6 +184,34 @@ pub(super) fn report(router: &Router, report: &Report, to: &mut Text<'_>) -> Wri
             route_words(router, route, to)?;
             to.write_str(" was gone: put back")
         }
+        Report::NoVmac { instance, why } => {
+            let view = router.view(instance.0 as usize);
+            let (vmac, interface) = view.map_or(("?", "?"), |v| (router.config().str(v.config.vmac), v.interface));
+            uwrite!(to, "{}: ", name(router, instance))?;
+            match why {
+                VmacError::Foreign => uwrite!(
+                    to,
+                    "an interface {} is there already and not by us: it is left as it is; give 'vmac' another name, or remove it",
+                    vmac
+                ),
+                VmacError::Refused(errno) => {
+                    let why = std::io::Error::from_raw_os_error(errno).to_string();
+                    uwrite!(to, "cannot make the macvlan {} on {}: {}", vmac, interface, why.as_str())?;
+                    to.write_str(match errno {
+                        libc::EOPNOTSUPP => " (the kernel needs macvlan, on OpenWrt the package kmod-macvlan)",
+                        libc::EBUSY => " (is it in a bridge, or a bond? then name that)",
+                        _ => "",
+                    })
+                }
+            }
+        }
+        Report::Yielded { instance, until: None } => {
+            uwrite!(to, "{}: no longer yields", name(router, instance))
+        }
+        Report::Yielded { instance, until } => {
+            uwrite!(to, "{}: yields to other routers", name(router, instance))?;
+            if until == Some(FOR_EVER) { to.write_str(" until it is resumed") } else { to.write_str(" for a while") }
+        }
         Report::AddressRestored { instance, address } => uwrite!(
             to,
             "{}: {} was taken off the interface by somebody else: put back",
@@ -227,4 +280,4 @@ fn dropped(router: &Router, id: Option<InstanceId>, why: Drop, to: &mut Text<'_>
 
 // Each of the system's failures has a class, among those of the reports.
 static_assertions::const_assert!(System::Control as usize + 1 == System::Route as usize);
-static_assertions::const_assert!(System::Route as usize + 3 == CLASSES);
+static_assertions::const_assert!(System::Vmac as usize + 1 == CLASSES);

@@ -1,7 +1,7 @@
 //! The FIFO that programs read states from.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -15,6 +15,12 @@ pub struct Fifo {
     fd: OwnedFd,
     /// The last line was lost.
     full: bool,
+}
+
+impl AsFd for Fifo {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl Fifo {

@@ -125,6 +125,11 @@ impl Notifier {
         *self.fifo.borrow_mut() = fifo;
     }
 
+    /// The FIFO, if there is one.
+    pub fn fifo(&self) -> std::cell::Ref<'_, Option<Fifo>> {
+        self.fifo.borrow()
+    }
+
     fn write(&self, owner: Owner, name: &str, state: State, priority: u8) {
         if let Some(fifo) = &mut *self.fifo.borrow_mut() {
             let mut line = fifo::Line::new();

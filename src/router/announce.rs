@@ -3,13 +3,14 @@
 
 use crate::config::model::Garp;
 use crate::vrrp::timing::{Instant, Micros};
+use serde::{Deserialize, Serialize};
 
 /// Between two rounds of a burst. A round announces each address once, so that a burst of many
 /// addresses neither fills a queue nor falls into a single moment of loss.
 pub const PACE: Micros = Micros::from_millis(20);
 
 /// The schedule of one instance.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Announce {
     /// Rounds still to send in the running burst.
     rounds: u8,

@@ -4,6 +4,7 @@
 //! what a source has used is accepted at once, the other only after three in a row.
 
 use core::net::Ipv4Addr;
+use serde::{Deserialize, Serialize};
 
 use crate::config::model::ChecksumForm;
 use crate::vrrp::packet::Checksum;
@@ -13,7 +14,7 @@ const SOURCES: usize = 4;
 /// Adverts of the other form in a row after which a source is believed to have changed.
 const CHANGE_AFTER: u8 = 3;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Learned {
     source: Ipv4Addr,
     form: ChecksumForm,
@@ -21,7 +22,7 @@ struct Learned {
 }
 
 /// The learned forms of one instance's peers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Forms {
     learned: [Option<Learned>; SOURCES],
     next: u8,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model::{ChecksumForm, Condition, Family, Route, Scope};
 use crate::vrrp::stats::Reason;
-use crate::vrrp::timing::Centis;
+use crate::vrrp::timing::{Centis, Instant};
 
 /// An instance, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,8 +140,33 @@ pub enum Event<'a> {
     RouteRestored(RouteId),
     /// Routes may have gone, or may be possible now: those that should be there are kept.
     Routes,
+    /// What came of [`Action::AddVmac`].
+    Vmac {
+        /// Whose.
+        instance: InstanceId,
+        /// The link as it is there now, or why it is not.
+        made: Result<LinkInfo<'a>, VmacError>,
+    },
+    /// Hand over and stay Backup, with all of the group, even if no other router is Active.
+    Yield {
+        /// Which.
+        instance: InstanceId,
+        /// When that ends by itself; [`FOR_EVER`](super::FOR_EVER) for never.
+        until: Instant,
+    },
+    /// The end of [`Yield`](Self::Yield) for an instance and its group: Backups like any other.
+    Resume(InstanceId),
     /// Hand over and stop. The router is done when [`is_stopped`](super::Router::is_stopped) says so.
     Stop,
+}
+
+/// Why there is no macvlan for an instance's virtual MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmacError {
+    /// A link of that name is there and not ours: it is left alone.
+    Foreign,
+    /// The system refused; the error number.
+    Refused(i32),
 }
 
 /// Details of a virtual address that is to be added or removed.
@@ -159,6 +184,9 @@ pub struct AddressSpec<'a> {
     pub scope: Option<Scope>,
     /// Label; empty for none.
     pub label: &'a str,
+    /// It stands on a macvlan: the interface beneath, where it is on the same network, goes first for
+    /// what we send.
+    pub vmac: bool,
 }
 
 /// Details of a route that is to be added, kept or removed.
@@ -209,6 +237,8 @@ pub enum Fault {
     InterfaceDown,
     /// The interface has no usable address of the family, or not the one to send from.
     NoAddress,
+    /// There is no interface with the virtual MAC address.
+    NoVmac,
     /// Something that it tracks with weight 0 is down.
     Tracked,
     /// Another member of its sync group is in Fault.
@@ -222,6 +252,7 @@ impl Fault {
             Fault::NoInterface => "no such interface",
             Fault::InterfaceDown => "interface down",
             Fault::NoAddress => "no address to send from",
+            Fault::NoVmac => "no virtual MAC address on it",
             Fault::Tracked => "what it tracks is down",
             Fault::Group => "another of its group is in fault",
         }
@@ -369,6 +400,13 @@ pub enum Report {
         /// Now.
         to: u8,
     },
+    /// An instance stays aside because it was told to, or does so no longer.
+    Yielded {
+        /// Which.
+        instance: InstanceId,
+        /// Until when; `None` when that is over.
+        until: Option<Instant>,
+    },
     /// An address vanished while it should be there, and is put back.
     AddressRestored {
         /// Which; `None` for a static one.
@@ -382,6 +420,13 @@ pub enum Report {
         instance: Option<InstanceId>,
         /// Which.
         route: RouteId,
+    },
+    /// The virtual MAC address cannot be had.
+    NoVmac {
+        /// Whose.
+        instance: InstanceId,
+        /// Why.
+        why: VmacError,
     },
     /// A route vanished while it should be there, and was put back.
     RouteRestored {
@@ -401,12 +446,34 @@ pub enum Action<'a> {
         instance: InstanceId,
         /// On this interface.
         ifindex: u32,
+        /// The virtual router's MAC address, if it leaves with that and not with the interface's own.
+        mac: Option<[u8; 6]>,
         /// Our address.
         source: IpAddr,
         /// The group, or a peer.
         destination: IpAddr,
         /// The VRRP message, checksum included.
         payload: &'a [u8],
+    },
+    /// Make the macvlan of an instance with a virtual MAC address, and leave it down: a Backup sends no
+    /// frame with it. [`vmac_spec`](super::Router::vmac_spec) tells what it is like, and
+    /// [`Event::Vmac`] what came of it.
+    AddVmac(InstanceId),
+    /// Set a macvlan of ours up or down.
+    SetVmac {
+        /// The macvlan.
+        ifindex: u32,
+        /// The interface beneath, which if it is a bridge is to know that the address is its own.
+        parent: u32,
+        /// The virtual MAC address.
+        mac: [u8; 6],
+        /// Up, or down.
+        up: bool,
+    },
+    /// Remove a macvlan of ours.
+    RemoveVmac {
+        /// The macvlan.
+        ifindex: u32,
     },
     /// Put a virtual address on an interface.
     AddAddress(AddressSpec<'a>),
@@ -434,6 +501,8 @@ pub enum Action<'a> {
         ifindex: u32,
         /// The family.
         family: Family,
+        /// Tell the switches of the groups again.
+        afresh: bool,
     },
     /// An instance changed its state: log it and tell whoever wants to know.
     Changed(Transition),

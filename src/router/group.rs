@@ -9,9 +9,10 @@ use super::event::{GroupId, GroupTransition, Shown};
 use super::{Action, Actions, Phase, Router};
 use crate::vrrp::election::State;
 use crate::vrrp::timing::Instant;
+use serde::{Deserialize, Serialize};
 
 /// State of one group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct GroupSlot {
     pub(super) shown: Shown,
     pub(super) since: Instant,

@@ -3,22 +3,30 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::Vec;
+use serde::{Deserialize, Serialize};
 
 use super::event::{AddressId, AddressSpec, Fault, InstanceId, LinkAddress, LinkInfo, Report, Shown};
 use super::tracking::Followed;
-use super::{Action, Actions, Router, group_of, spec};
+use super::vmac::Vmac;
+use super::{Action, Actions, Router, group_of};
 use crate::config::model::{Family, MAX_GROUPS, MAX_INSTANCES, MAX_MULTICAST_GROUPS, StrId};
 use crate::vrrp::election::{Outcome, State};
 use crate::vrrp::stats::LastEvent;
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 /// An interface that the configuration names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
+    #[serde(skip)]
     pub(super) name: StrId,
     /// 0 while there is no such interface. Once found the index is followed, also through a rename.
     pub(super) ifindex: u32,
+    /// What counts: the kernel's word, unless that has to last first.
     pub(super) up: bool,
+    /// What the kernel says.
+    pub(super) told: bool,
+    /// When that counts, if it is another than `up` (`interface-delay`).
+    pub(super) due: Option<Instant>,
     pub(super) mac: [u8; 6],
     pub(super) mtu: u32,
     /// Primary IPv4 address: the first that is not one of ours.
@@ -45,7 +53,8 @@ impl Router {
         if let Some(at) = self.links.iter().position(|l| self.config.str(l.name) == text) {
             return at as u8;
         }
-        let link = Link { name, ifindex: 0, up: false, mac: [0; 6], mtu: 0, v4: None, v6: None };
+        let link =
+            Link { name, ifindex: 0, up: false, told: false, due: None, mac: [0; 6], mtu: 0, v4: None, v6: None };
         // The configuration's check holds the number of interfaces to MAX_LINKS.
         match self.links.push(link) {
             Ok(()) => (self.links.len() - 1) as u8,
@@ -110,7 +119,7 @@ impl Router {
     pub fn own_addresses(&self) -> impl Iterator<Item = (&str, AddressSpec<'_>)> {
         (0..self.vips.len()).filter(|a| !self.vips[*a].foreign).map(|a| {
             let link = &self.links[self.vips[a].link as usize];
-            (self.config.str(link.name), spec(&self.config, &self.links, &self.vips, a))
+            (self.config.str(link.name), self.spec(a))
         })
     }
 
@@ -123,38 +132,87 @@ impl Router {
     }
 
     pub(super) fn link_changed(&mut self, info: &LinkInfo<'_>, now: Instant, out: &mut dyn Actions) {
-        let at = self
-            .bound_to(info.ifindex)
-            .or_else(|| self.links.iter().position(|l| l.ifindex == 0 && self.config.str(l.name) == info.name));
+        let unbound = |l: &Link| l.ifindex == 0 && self.config.str(l.name) == info.name;
+        let at = self.bound_to(info.ifindex).or_else(|| self.links.iter().position(unbound));
         let Some(at) = at else { return };
+        if let Some(i) = self.vmac_on(at) {
+            return self.vmac_told(i, info, out);
+        }
         let link = &mut self.links[at];
         let before = *link;
-        (link.ifindex, link.up, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
-        if before.ifindex != link.ifindex {
+        (link.ifindex, link.told, link.mac, link.mtu) = (info.ifindex, info.up, info.mac, info.mtu);
+        let came_up = info.up && !before.told;
+        // What is seen for the first time is as it is: only a change has to last.
+        let wait = if before.ifindex == 0 { Micros::ZERO } else { self.config.link_delay(link.name, info.up) };
+        let due = link.due.unwrap_or(now + wait).min(now + wait);
+        let waits = link.told != link.up && due > now;
+        link.due = waits.then_some(due);
+        if !waits {
+            link.up = info.up;
+        }
+        let is = *link;
+        self.rearm_links();
+        if before.ifindex != is.ifindex {
             self.rebuild_index();
         }
-        if before.ifindex != info.ifindex || (info.up && !before.up) {
+        if before.ifindex != info.ifindex || came_up {
             // Also when it came back: switches that snoop have forgotten the membership.
             self.rebind(info.ifindex, out);
         }
-        if info.up && before.mac != info.mac {
-            for i in self.instances_on(at) {
-                if self.holds(i) {
-                    let garp = self.config.instances[i].garp;
-                    self.slots[i].announce.again(&garp, now);
-                    self.announce(i, now, out);
-                }
-            }
+        // Whoever held on while the cable was out: switches have forgotten, hosts may have heard another.
+        if is.up && info.up && (before.mac != info.mac || came_up) {
+            self.announce_on(at, now, out);
         }
-        let changed = (before.ifindex != 0 && before.up) != info.up;
+        for i in self.instances_on(at) {
+            if before.ifindex == info.ifindex && before.mtu != info.mtu {
+                // It does not grow again with the interface beneath, and loses its IPv6 settings on the way.
+                self.remove_vmac(i, out);
+            }
+            self.want_vmac(i, out);
+        }
+        let changed = (before.ifindex != 0 && before.up) != is.up;
         self.evaluate_link(at, changed, now, out);
     }
 
+    /// Lets count what has lasted long enough.
+    pub(super) fn links_due(&mut self, now: Instant, out: &mut dyn Actions) {
+        while let Some(at) = self.links.iter().position(|l| l.due.is_some_and(|due| due <= now)) {
+            let link = &mut self.links[at];
+            (link.up, link.due) = (link.told, None);
+            if link.up {
+                self.announce_on(at, now, out);
+            }
+            self.evaluate_link(at, true, now, out);
+        }
+        self.rearm_links();
+    }
+
+    /// Announces the addresses of the instances on a link that hold them.
+    fn announce_on(&mut self, at: usize, now: Instant, out: &mut dyn Actions) {
+        for i in self.instances_on(at) {
+            if self.holds(i) {
+                let garp = self.config.instances[i].garp;
+                self.slots[i].announce.again(&garp, now);
+                self.announce(i, now, out);
+            }
+        }
+    }
+
+    /// Finds the next change of a link that is to count.
+    pub(super) fn rearm_links(&mut self) {
+        self.link_due = self.links.iter().filter_map(|l| l.due).min();
+    }
+
     pub(super) fn link_gone(&mut self, ifindex: u32, now: Instant, out: &mut dyn Actions) {
+        self.forget_foreign_vmacs(out);
         let Some(at) = self.bound_to(ifindex) else { return };
+        for i in self.instances_on(at) {
+            self.remove_vmac(i, out);
+        }
         let link = &mut self.links[at];
         let changed = link.up;
         (link.ifindex, link.up, link.v4, link.v6) = (0, false, None, None);
+        (link.told, link.due) = (false, None);
         for i in self.instances_on(at) {
             // A configured source counts again when the next interface of this name has it.
             self.slots[i].source = None;
@@ -163,7 +221,11 @@ impl Router {
         for vip in self.vips.iter_mut().filter(|v| v.link as usize == at) {
             (vip.installed, vip.foreign) = (false, false);
         }
+        self.rearm_links();
         self.routes_gone(at);
+        if let Some(i) = self.vmac_on(at) {
+            self.vmac_gone(i, out);
+        }
         self.rebuild_index();
         self.rebind(ifindex, out);
         self.evaluate_link(at, changed, now, out);
@@ -244,7 +306,7 @@ impl Router {
         })
     }
 
-    fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
+    pub(super) fn restore(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
         self.install(i, out);
         let garp = self.config.instances[i].garp;
         if matches!(self.slots[i].election.state(), State::Active { .. }) {
@@ -290,7 +352,7 @@ impl Router {
 
     fn rebind(&mut self, ifindex: u32, out: &mut dyn Actions) {
         for family in [Family::V4, Family::V6] {
-            out.act(Action::Rebind { ifindex, family });
+            out.act(Action::Rebind { ifindex, family, afresh: true });
         }
     }
 
@@ -312,7 +374,7 @@ impl Router {
         if link.ifindex == 0 {
             return Some(Fault::NoInterface);
         }
-        if !link.up {
+        if !link.up && instance.track_primary {
             return Some(Fault::InterfaceDown);
         }
         if instance.unicast.or(instance.source).is_none() {
@@ -321,7 +383,10 @@ impl Router {
                 Family::V6 => link.v6.map(IpAddr::V6),
             };
         }
-        if slot.source.is_none() { Some(Fault::NoAddress) } else { None }
+        if slot.source.is_none() {
+            return Some(Fault::NoAddress);
+        }
+        slot.vmac.filter(Vmac::is_refused).map(|_| Fault::NoVmac)
     }
 
     /// Compares what an instance and the others of its group may do with what they do: starts them,
@@ -336,7 +401,7 @@ impl Router {
             }
             let standing = self.standing(m);
             let _ = members.push((m, self.fault_of(m).or(standing.fault)));
-            held |= standing.held;
+            held |= standing.held || self.slots[m].vmac.is_some_and(|v| v.is_awaited());
             self.weigh(m, standing.priority, out);
         }
         let of_group = members.iter().any(|(_, own)| own.is_some()).then_some(Fault::Group);
@@ -356,15 +421,23 @@ impl Router {
                 if self.slots[i].shown == Shown::Fault {
                     // The kernel drops or refuses memberships where it has no IPv6 (an MTU below 1280).
                     let ifindex = self.links[self.slots[i].link as usize].ifindex;
-                    out.act(Action::Rebind { ifindex, family: self.config.instances[i].family });
+                    let family = self.config.instances[i].family;
+                    out.act(Action::Rebind { ifindex, family, afresh: true });
                 }
                 let slot = &mut self.slots[i];
                 slot.last_event = if slot.shown == Shown::Fault { LastEvent::InterfaceUp } else { LastEvent::Startup };
                 let outcome = slot.election.startup(&p, now);
                 self.follow(i, outcome, now, out);
             }
+            (super::Phase::Running, None) if running => {
+                let p = self.parameters(i);
+                if p.aside {
+                    let outcome = self.slots[i].election.stand_aside(&p, now);
+                    self.follow(i, outcome, now, out);
+                }
+            }
             // The interface works, so the successor can be told and awaited.
-            (super::Phase::Running, Some(Fault::Tracked | Fault::Group)) if running => {
+            (super::Phase::Running, Some(Fault::Tracked | Fault::Group | Fault::NoVmac)) if running => {
                 let p = self.parameters(i);
                 let slot = &mut self.slots[i];
                 slot.last_event = LastEvent::InterfaceDown;
@@ -383,7 +456,7 @@ impl Router {
                 self.follow(i, Outcome::Released, now, out);
             }
             // Who hands over already waits for the successor, whatever else fails meanwhile.
-            (super::Phase::Stopping, Some(Fault::Tracked | Fault::Group)) => {}
+            (super::Phase::Stopping, Some(Fault::Tracked | Fault::Group | Fault::NoVmac)) => {}
             (super::Phase::Stopping, Some(_)) if running => {
                 self.slots[i].election.shutdown();
                 self.follow(i, Outcome::Released, now, out);

@@ -10,12 +10,16 @@
 //! - `announce`: gratuitous ARP and neighbour advertisements in time.
 //! - `tracking`: what changes a priority, or puts an instance in Fault.
 //! - `group`: instances that are Active together or not at all.
+//! - `aside`: instances that leave being Active to other routers, because they were told to.
 //! - `perform`: what an instance does as Active.
+//! - `vmac`: virtual MAC addresses, and the macvlans that have them.
 //! - `routes`: routes that move with an instance, and what is static.
 //! - `reload`: another configuration, and what stays as it is.
+//! - `snapshot`: its state, for another process to go on with.
 //! - `view`: what status shows.
 
 use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use heapless::index_map::FnvIndexMap;
 
@@ -30,6 +34,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Instant, Micros};
 
 mod announce;
+mod aside;
 mod checksum;
 mod deadlines;
 pub mod event;
@@ -39,13 +44,17 @@ mod perform;
 mod receive;
 mod reload;
 mod routes;
+mod snapshot;
 mod tracking;
 mod view;
+mod vmac;
 
 pub use announce::PACE;
+pub use aside::FOR_EVER;
 pub use event::{Action, Actions, Event};
 pub use link::Listen;
-pub use reload::{same, same_check};
+pub use reload::{counterpart, same_check};
+pub use snapshot::{Broken, Pieces};
 pub use view::{CheckView, GroupView, InstanceView, TrackView};
 
 use announce::Announce;
@@ -53,9 +62,11 @@ use deadlines::Deadlines;
 use event::{AddressId, AddressSpec, Fault, InstanceId, Shown, Transition};
 use group::GroupSlot;
 use link::Link;
-use perform::{group_of, spec};
+use perform::group_of;
 use routes::RouteSlot;
 use tracking::{CheckSlot, Followed};
+use vmac::Vmac;
+pub use vmac::VmacSpec;
 
 /// Adverts and announcements due within this time are served by one wake-up. Never
 /// Active_Down_Timers: at 1 cs one point of priority is 39 µs.
@@ -72,10 +83,11 @@ const INDEX: usize = (2 * MAX_INSTANCES).next_power_of_two();
 type Key = (u32, Family, u8);
 
 /// State of one instance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     election: VirtualRouter,
     /// Its interface, in `links`.
+    #[serde(skip)]
     link: u8,
     /// Effective priority: the configured one and the weights of what it tracks.
     priority: u8,
@@ -83,7 +95,14 @@ struct Slot {
     source: Option<IpAddr>,
     fault: Option<Fault>,
     /// Its sync group.
+    #[serde(skip)]
     group: Option<u8>,
+    /// Its macvlan, if it has a virtual MAC address.
+    vmac: Option<Vmac>,
+    /// Handed over on purpose: until this moment it stays Backup, and all of its group.
+    yielded: Option<Instant>,
+    /// The configuration that comes has no such instance.
+    parting: bool,
     /// What was last told outside.
     shown: Shown,
     /// When that changed.
@@ -144,6 +163,8 @@ pub struct Router {
     tracked: Table<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
+    /// When the next change of a link has lasted long enough to count.
+    link_due: Option<Instant>,
     stats: GlobalStats,
 }
 
@@ -162,6 +183,7 @@ impl Router {
             tracked: Table::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
+            link_due: None,
             stats: GlobalStats::default(),
         };
         for _ in 0..router.config.addresses.len() {
@@ -171,12 +193,14 @@ impl Router {
         for i in 0..router.config.instances.len() {
             let instance = router.config.instances[i];
             let link = router.link_named(instance.interface);
+            let vmac = (!instance.vmac.is_empty()).then(|| Vmac::new(router.link_named(instance.vmac)));
             for a in instance.addresses.indices() {
                 let dev = router.config.addresses[a].dev;
-                let dev = if dev.is_empty() { link } else { router.link_named(dev) };
+                let dev =
+                    if dev.is_empty() { router.link_named(instance.own_device()) } else { router.link_named(dev) };
                 router.vips[a] = Vip { link: dev, instance: Some(i as u8), ..Vip::default() };
             }
-            let _ = router.slots.push(Slot::new(link, instance.priority));
+            let _ = router.slots.push(Slot { vmac, ..Slot::new(link, instance.priority) });
         }
         for a in router.config.static_addresses.indices() {
             router.vips[a].link = router.link_named(router.config.addresses[a].dev);
@@ -218,17 +242,19 @@ impl Router {
 
     /// When to call with [`Event::Timeout`] at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match self.phase {
+        let first = match self.phase {
             Phase::Delayed(t) => Some(t),
             _ => self.deadlines.first().map(|(t, _)| t),
-        }
+        };
+        first.into_iter().chain(self.link_due).min()
     }
 
     /// Whether [`next_deadline`](Self::next_deadline) is an Active_Down_Timer's: the driver is to be
     /// on time then.
     pub fn takeover_is_next(&self) -> bool {
         let is_backup = |i: u8| matches!(self.slots[i as usize].election.state(), State::Backup { .. });
-        self.deadlines.first().is_some_and(|(_, i)| is_backup(i))
+        let before_links = |due: Instant| self.link_due.is_none_or(|links| due <= links);
+        self.deadlines.first().is_some_and(|(due, i)| is_backup(i) && before_links(due))
     }
 
     /// After [`Event::Stop`]: whether every instance has handed over.
@@ -248,7 +274,9 @@ impl Router {
             Event::Check { check, result } => self.checked(check.0 as usize, result, now, out),
             Event::Stale(id) => {
                 // If it is not there after all, the interface's addresses will say so.
-                if let Some(vip) = self.vips.get_mut(id.0 as usize) {
+                // A macvlan of an earlier run went with what was on it.
+                let ours = self.vips.get(id.0 as usize).is_some_and(|v| self.vmac_on(v.link as usize).is_none());
+                if let Some(vip) = self.vips.get_mut(id.0 as usize).filter(|_| ours) {
                     (vip.installed, vip.foreign) = (true, false);
                     if let Some(i) = vip.instance {
                         self.slots[i as usize].stale = true;
@@ -266,9 +294,15 @@ impl Router {
             Event::RouteFailed(id) => self.route_failed(id),
             Event::RouteRestored(id) => self.route_restored(id, out),
             Event::Routes => self.keep_routes(out),
+            Event::Vmac { instance, made } => self.vmac_made(instance.0 as usize, made, now, out),
+            Event::Yield { instance, until } => self.stand_aside(instance.0 as usize, Some(until), now, out),
+            Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
         if self.is_stopped() {
+            for i in 0..self.slots.len() {
+                self.remove_vmac(i, out);
+            }
             // Last of all: they are no instance's.
             self.uninstall_static(out);
         }
@@ -288,6 +322,9 @@ impl Router {
     fn run(&mut self, now: Instant, out: &mut dyn Actions) {
         self.phase = Phase::Running;
         self.install_static(out);
+        for i in 0..self.slots.len() {
+            self.want_vmac(i, out);
+        }
         self.check_interfaces(None, now, out);
         self.evaluate_those(&|_, _| true, now, out);
         // A reload may have changed who waits for whom, and who is in which group.
@@ -317,6 +354,9 @@ impl Router {
         if matches!(self.phase, Phase::Delayed(at) if at <= now) {
             self.run(now, out);
         }
+        if self.link_due.is_some_and(|due| due <= now) {
+            self.links_due(now, out);
+        }
         while let Some((due, i)) = self.deadlines.first() {
             let i = i as usize;
             if due > now && !(due <= now + COALESCE && self.may_be_early(i)) {
@@ -325,6 +365,7 @@ impl Router {
             if !drained && matches!(self.slots[i].election.state(), State::Backup { .. }) {
                 return;
             }
+            self.end_yield(i, now, out);
             let p = self.parameters(i);
             let slot = &mut self.slots[i];
             let outcome = if due > now && slot.election.deadline() == Some(due) {
@@ -356,13 +397,14 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
+            aside: self.slots[i].parting || self.yielded(i).is_some(),
         }
     }
 
     /// A virtual address as it is put on an interface.
     pub fn address_spec(&self, id: AddressId) -> Option<AddressSpec<'_>> {
         let a = id.0 as usize;
-        (a < self.vips.len()).then(|| spec(&self.config, &self.links, &self.vips, a))
+        (a < self.vips.len()).then(|| self.spec(a))
     }
 
     /// Carries out what the election decided. On becoming Active: advert, addresses, routes, announcements,
@@ -371,6 +413,7 @@ impl Router {
         let priority = self.slots[i].priority;
         match outcome {
             Outcome::Nothing | Outcome::Outlasted => {}
+            Outcome::Unclaimed => self.slots[i].master = None,
             Outcome::BecameActive(reason) => {
                 self.send_advert(i, priority, out);
                 self.install(i, out);
@@ -452,7 +495,8 @@ impl Router {
 
     fn rearm(&mut self, i: usize) {
         let slot = &self.slots[i];
-        let due = [slot.election.deadline(), slot.announce.deadline()].into_iter().flatten().min();
+        let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
+        let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
         self.deadlines.set(i as u8, due);
     }
 
@@ -491,6 +535,9 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            vmac: None,
+            yielded: None,
+            parting: false,
             shown: Shown::Init,
             since: Instant(0),
             transitions: 0,

@@ -3,9 +3,8 @@
 use core::net::IpAddr;
 
 use super::event::{AddressId, AddressSpec, InstanceId, Report};
-use super::link::Link;
-use super::{Action, Actions, Router, Vip};
-use crate::config::model::{Address, ChecksumForm, Config, Family, Instance, Range};
+use super::{Action, Actions, Router};
+use crate::config::model::{Address, ChecksumForm, Family, Instance, Range};
 use crate::vrrp::packet::{self, Header, PRIORITY_LEAVE};
 use crate::vrrp::timing::{Instant, Version};
 
@@ -35,6 +34,7 @@ impl Router {
             out.act(Action::SendAdvert {
                 instance: InstanceId(i as u8),
                 ifindex: link.ifindex,
+                mac: slot.vmac.filter(|_| !instance.vmac_base).map(|_| instance.virtual_mac()),
                 source,
                 destination,
                 payload: &buf[..n],
@@ -51,10 +51,26 @@ impl Router {
         }
     }
 
+    /// A virtual address as it is put on an interface.
+    pub(super) fn spec(&self, a: usize) -> AddressSpec<'_> {
+        let Address { ip, prefix, scope, label, .. } = self.config.addresses[a];
+        let link = self.vips[a].link;
+        AddressSpec {
+            id: AddressId(a as u16),
+            ifindex: self.links[link as usize].ifindex,
+            ip,
+            prefix,
+            scope,
+            label: self.config.str(label),
+            vmac: self.beneath_vmac(link).is_some(),
+        }
+    }
+
     /// Puts on what is missing of an instance's addresses and routes; whether an address was.
     pub(super) fn install(&mut self, i: usize, out: &mut dyn Actions) -> bool {
         let instance = &self.config.instances[i];
         let (addresses, routes) = (instance.addresses, instance.routes);
+        self.raise_vmac(i, out);
         let any = self.install_addresses(addresses, out);
         self.install_routes(routes, out);
         any
@@ -72,7 +88,7 @@ impl Router {
             }
             vip.installed = true;
             any = true;
-            let spec = spec(&self.config, &self.links, &self.vips, a);
+            let spec = self.spec(a);
             out.act(Action::AddAddress(spec));
         }
         any
@@ -83,6 +99,8 @@ impl Router {
         self.slots[i].stale = false;
         let instance = &self.config.instances[i];
         let (addresses, routes) = (instance.addresses, instance.routes);
+        // First of all: what is taken off afterwards makes the kernel send nothing.
+        self.lower_vmac(i, out);
         // A route may need an address.
         self.uninstall_routes(routes, out);
         self.uninstall_addresses(addresses, out);
@@ -91,8 +109,7 @@ impl Router {
     pub(super) fn uninstall_addresses(&mut self, addresses: Range, out: &mut dyn Actions) {
         for a in addresses.indices() {
             if core::mem::take(&mut self.vips[a].installed) && self.links[self.vips[a].link as usize].ifindex != 0 {
-                let spec = spec(&self.config, &self.links, &self.vips, a);
-                out.act(Action::RemoveAddress(spec));
+                out.act(Action::RemoveAddress(self.spec(a)));
             }
         }
     }
@@ -108,13 +125,16 @@ impl Router {
 
     /// Sends a round of announcements if one is due.
     pub(super) fn announce(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
-        let instance = &self.config.instances[i];
+        let instance = self.config.instances[i];
         if self.slots[i].announce.round_due(&instance.garp, now) {
             for a in instance.addresses.indices() {
-                let (vip, link) = (&self.vips[a], &self.links[self.vips[a].link as usize]);
+                let vip = &self.vips[a];
+                let link = &self.links[vip.link as usize];
+                // Whether a macvlan is up is news that may still be on its way.
+                let (link, mac) = self.beneath_vmac(vip.link).unwrap_or((link, link.mac));
                 if (vip.installed || vip.foreign) && link.up {
                     let ip = self.config.addresses[a].ip;
-                    out.act(Action::Announce { ifindex: link.ifindex, mac: link.mac, ip });
+                    out.act(Action::Announce { ifindex: link.ifindex, mac, ip });
                 }
             }
         }
@@ -128,16 +148,4 @@ pub(super) fn group_of(instance: &Instance) -> IpAddr {
         Family::V4 => IpAddr::V4(packet::GROUP_V4),
         Family::V6 => IpAddr::V6(packet::GROUP_V6),
     })
-}
-
-pub(super) fn spec<'a>(config: &'a Config, links: &[Link], vips: &[Vip], a: usize) -> AddressSpec<'a> {
-    let Address { ip, prefix, scope, label, .. } = config.addresses[a];
-    AddressSpec {
-        id: AddressId(a as u16),
-        ifindex: links[vips[a].link as usize].ifindex,
-        ip,
-        prefix,
-        scope,
-        label: config.str(label),
-    }
 }

@@ -1,7 +1,9 @@
 //! Another configuration: what is in both stays as it is, with its state, timers and addresses.
 
-use super::{Action, Actions, Family, Phase, Router, spec};
-use crate::config::model::{Check, CheckKind, Config, Origin, Range, StrId};
+use heapless::Vec;
+
+use super::{Action, Actions, Family, Phase, Router, Slot};
+use crate::config::model::{Check, CheckKind, Config, MAX_LINKS, Origin, Range, StrId};
 use crate::vrrp::election::State;
 use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::timing::Instant;
@@ -10,14 +12,19 @@ impl Router {
     /// Changes to `config`. The driver then tells all links and addresses again and ends with
     /// [`Event::Start`](super::Event::Start); until then no instance starts or stops.
     ///
-    /// An instance is the same if name, interface, family and VRID are; it keeps
-    /// its state, and its other properties change in place. One that is gone says priority 0 if it was
-    /// Active, and takes its addresses off.
+    /// An instance is the same if interface, family and VRID are; it keeps its state, and its other
+    /// properties change in place. One that is gone takes its addresses off, and says priority 0 before if
+    /// it is still Active: [`part`](Self::part) lets it hand over first.
     pub fn reload(&mut self, config: Box<Config>, now: Instant, out: &mut dyn Actions) {
         let mut old = core::mem::replace(self, Router::new(config));
         self.phase = if old.phase == Phase::Running { Phase::Reloading } else { old.phase };
         self.stats = old.stats;
-        for link in &mut self.links {
+        for at in 0..self.links.len() {
+            // A macvlan stays with its instance.
+            if self.vmac_on(at).is_some() {
+                continue;
+            }
+            let link = &mut self.links[at];
             let name = self.config.str(link.name);
             if let Some(known) = old.links.iter().find(|l| l.ifindex != 0 && old.config.str(l.name) == name) {
                 let name = link.name;
@@ -26,16 +33,27 @@ impl Router {
             }
         }
         self.rebuild_index();
+        let mut heard: Vec<(u32, Family), { 2 * MAX_LINKS }> = Vec::new();
+        for ifindex in old.interfaces() {
+            for family in [Family::V4, Family::V6] {
+                if old.listeners(ifindex, family) != self.listeners(ifindex, family) {
+                    // Two families an interface: there is room.
+                    let _ = heard.push((ifindex, family));
+                }
+            }
+        }
+        self.rearm_links();
         self.inherit_checks(&old);
         self.inherit_groups(&old);
         for o in 0..old.slots.len() {
-            match (0..self.slots.len()).find(|n| same(&old.config, o, &self.config, *n)) {
+            match counterpart(&old.config, o, &self.config) {
                 Some(n) => self.take_over(n, &mut old, o, now, out),
                 None => {
                     if matches!(old.slots[o].election.state(), State::Active { .. }) {
                         old.send_advert(o, PRIORITY_LEAVE, out);
                     }
                     old.uninstall(o, out);
+                    old.remove_vmac(o, out);
                 }
             }
         }
@@ -46,10 +64,8 @@ impl Router {
                 self.install_routes(self.config.instances[i].routes, out);
             }
         }
-        for link in old.links.iter().filter(|l| l.ifindex != 0) {
-            for family in [Family::V4, Family::V6] {
-                out.act(Action::Rebind { ifindex: link.ifindex, family });
-            }
+        for (ifindex, family) in heard {
+            out.act(Action::Rebind { ifindex, family, afresh: false });
         }
         for i in 0..self.slots.len() {
             self.rearm(i);
@@ -78,13 +94,18 @@ impl Router {
 
     /// Instance `n` goes on where instance `o` of `old` was.
     fn take_over(&mut self, n: usize, old: &mut Router, o: usize, now: Instant, out: &mut dyn Actions) {
-        let (link, group) = (self.slots[n].link, self.slots[n].group);
+        let Slot { link, group, vmac, .. } = self.slots[n];
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         (self.slots[n].link, self.slots[n].group) = (link, group);
+        (old.slots[o].vmac, self.slots[n].vmac) = (self.slots[n].vmac, vmac);
+        self.take_over_vmac(n, old, o);
         self.slots[n].priority = self.standing(n).priority;
+        self.slots[n].parting = false;
         let (was, is) = (old.config.instances[o], self.config.instances[n]);
         self.take_over_routes(old, was.routes, is.routes, out);
         self.take_over_addresses(old, was.addresses, is.addresses, out);
+        // The one of another name, or that is no longer wanted.
+        old.remove_vmac(o, out);
         if matches!(self.slots[n].election.state(), State::Active { .. }) {
             let garp = self.config.instances[n].garp;
             self.slots[n].announce.change(&garp, now);
@@ -109,7 +130,7 @@ impl Router {
             match is.indices().find(|b| kept(self, old, a, *b)) {
                 Some(b) => (self.vips[b].installed, self.vips[b].foreign) = (vip.installed, vip.foreign),
                 None if vip.installed && old.links[vip.link as usize].ifindex != 0 => {
-                    out.act(Action::RemoveAddress(spec(&old.config, &old.links, &old.vips, a)));
+                    out.act(Action::RemoveAddress(old.spec(a)));
                 }
                 None => {}
             }
@@ -117,12 +138,15 @@ impl Router {
     }
 }
 
-/// Whether instance `o` of one configuration goes on as instance `n` of another.
-pub fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
+/// Whether instance `o` of one configuration goes on as instance `n` of another, whatever its name.
+fn same(old: &Config, o: usize, new: &Config, n: usize) -> bool {
     let (a, b) = (&old.instances[o], &new.instances[n]);
-    old.str(a.name) == new.str(b.name)
-        && old.str(a.interface) == new.str(b.interface)
-        && (a.vrid, a.family) == (b.vrid, b.family)
+    (a.vrid, a.family) == (b.vrid, b.family) && old.str(a.interface) == new.str(b.interface)
+}
+
+/// The instance of `new` that instance `o` of `old` goes on as.
+pub fn counterpart(old: &Config, o: usize, new: &Config) -> Option<usize> {
+    (0..new.instances.len()).find(|n| same(old, o, new, *n))
 }
 
 /// Whether two checks have one name and look at the same thing.

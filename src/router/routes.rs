@@ -8,10 +8,11 @@
 use super::event::{InstanceId, Report, RouteId, RouteSpec};
 use super::{Action, Actions, Phase, Router};
 use crate::config::model::{Range, Route};
+use serde::{Deserialize, Serialize};
 
 /// How a route stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Hold {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Hold {
     /// Not there by us.
     #[default]
     Off,
@@ -32,9 +33,9 @@ pub(super) struct RouteSlot {
     link: Option<u8>,
     /// Whose it is; `None` if it is static.
     instance: Option<u8>,
-    hold: Hold,
+    pub(super) hold: Hold,
     /// It was told that another is there.
-    told: bool,
+    pub(super) told: bool,
 }
 
 impl Router {

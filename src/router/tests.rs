@@ -14,7 +14,9 @@ use crate::vrrp::timing::{Centis, Instant, Micros, Version};
 
 mod active;
 mod addresses;
+mod aside;
 mod checks;
+mod delays;
 mod groups;
 mod hostile;
 mod links;
@@ -23,6 +25,7 @@ mod reload;
 mod routes;
 mod time;
 mod tracking;
+mod vmac;
 
 const T0: Instant = Instant(1_000_000_000);
 const ETH0: u32 = 2;
@@ -59,6 +62,8 @@ struct Spec {
     password: Option<[u8; 8]>,
     checksum: ChecksumForm,
     garp: Garp,
+    vmac: &'static str,
+    vmac_base: bool,
 }
 
 /// Version 3 over IPv4, priority 100, one second, one address.
@@ -81,6 +86,8 @@ fn spec() -> Spec {
         password: None,
         checksum: ChecksumForm::Plain,
         garp: Garp::default(),
+        vmac: "",
+        vmac_base: false,
     }
 }
 
@@ -127,6 +134,10 @@ fn config(specs: &[Spec]) -> Box<Config> {
             password: s.password,
             garp: s.garp,
             checksum: s.checksum,
+            vmac: c.strings.add(s.vmac).unwrap(),
+            vmac_base: s.vmac_base,
+            accept: true,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
     }
@@ -338,19 +349,26 @@ fn on_link(text: &str) -> LinkAddress {
 /// An action in a few words.
 fn words(action: Action<'_>) -> String {
     match action {
-        Action::SendAdvert { instance, source, destination, payload, .. } => {
-            format!("advert {} of {} from {source} to {destination}", payload[2], instance.0)
+        Action::SendAdvert { instance, mac, source, destination, payload, .. } => {
+            let virtually = if mac.is_some() { " virtually" } else { "" };
+            format!("advert {} of {} from {source} to {destination}{virtually}", payload[2], instance.0)
         }
+        Action::AddVmac(id) => format!("make {}", id.0),
+        Action::SetVmac { ifindex, up, .. } => format!("set {ifindex} {}", if up { "up" } else { "down" }),
+        Action::RemoveVmac { ifindex } => format!("unmake {ifindex}"),
         Action::AddAddress(a) => format!("add {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::RemoveAddress(a) => format!("remove {}/{} on {}", a.ip, a.prefix, a.ifindex),
         Action::AddRoute(r) => format!("add {}", route_words(&r)),
         Action::KeepRoute(r) => format!("keep {}", route_words(&r)),
         Action::RemoveRoute(r) => format!("remove {}", route_words(&r)),
+        Action::Announce { ifindex, mac: [0, 0, 0x5e, 0, 1 | 2, vrid], ip } => {
+            format!("announce {ip} on {ifindex} at {vrid}")
+        }
         Action::Announce { ifindex, mac, ip } => {
             assert_eq!(mac, [2, 0, 0, 0, 0, ifindex as u8], "the link's own MAC");
             format!("announce {ip} on {ifindex}")
         }
-        Action::Rebind { ifindex, family } => format!("rebind {ifindex} {family:?}"),
+        Action::Rebind { ifindex, family, .. } => format!("rebind {ifindex} {family:?}"),
         Action::Changed(t) => format!("{} to {}", t.from.word(), t.to.word()),
         Action::GroupChanged(t) => format!("group {} to {}", t.from.word(), t.to.word()),
         Action::Report(Report::Dropped { why, .. }) => format!("dropped {why:?}"),

@@ -34,9 +34,9 @@ pub(super) struct Standing {
 /// What a check's runs came to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckSlot {
-    condition: Condition,
+    pub(super) condition: Condition,
     /// From 0 to `rise + fall - 1`: up from `rise` on.
-    counter: u16,
+    pub(super) counter: u16,
     /// The interface that an `interface` check looks at, in `links`.
     pub(super) link: Option<u8>,
 }

@@ -26,6 +26,9 @@ pub struct InstanceView<'a> {
     pub state: Shown,
     /// Priority 0 is sent, the successor is awaited.
     pub leaving: bool,
+    /// Until when it leaves being Active to others, as it was told; [`FOR_EVER`](super::FOR_EVER) if it
+    /// was not told an end.
+    pub yielded: Option<Instant>,
     /// Why it is in Fault.
     pub fault: Option<Fault>,
     /// When the state changed.
@@ -108,6 +111,7 @@ impl Router {
             effective_priority: slot.priority,
             state: slot.shown,
             leaving: matches!(slot.election.state(), State::Leaving { .. }),
+            yielded: self.yielded(i),
             fault: slot.fault,
             since: slot.since,
             transitions: slot.transitions,

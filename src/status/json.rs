@@ -7,7 +7,8 @@ use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 use super::{Render, counters, wanted};
 use crate::config::model::{Condition, Family, RouteWords};
 use crate::control::{
-    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouteStatus, RouterStatus, TrackStatus,
+    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, ReloadStatus, Reply, RouteStatus, RouterStatus,
+    TrackStatus,
 };
 use crate::text::{Ip, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
@@ -48,6 +49,8 @@ pub struct Json<'n> {
     open: Option<Tail>,
     /// The open group, and since when it has its state: that comes behind its members.
     group: Option<Micros>,
+    /// The last reload has been shown.
+    reloaded: bool,
     /// The instance whose addresses come, or the group whose members, is not the one asked for.
     skip: bool,
 }
@@ -61,6 +64,8 @@ struct Tail {
     reason: &'static str,
     fault: Option<&'static str>,
     leaving: bool,
+    /// For how long yet it yields, unless until it is resumed.
+    yielded: Option<Option<Micros>>,
     source: Option<IpAddr>,
     learned_ms: u64,
     skew_time: Micros,
@@ -82,6 +87,7 @@ impl<'n> Json<'n> {
             members: 0,
             open: None,
             group: None,
+            reloaded: false,
             skip: false,
         }
     }
@@ -137,7 +143,12 @@ impl<'n> Json<'n> {
             Some(words) => string(words, t)?,
             None => t.write_str("null")?,
         }
-        uwrite!(t, ",\"leaving\":{},\"source\":", if tail.leaving { "true" } else { "false" })?;
+        uwrite!(t, ",\"leaving\":{},\"yielded\":{},\"resume_s\":", tail.leaving, tail.yielded.is_some())?;
+        match tail.yielded.flatten() {
+            Some(left) => seconds(left, t)?,
+            None => t.write_str("null")?,
+        }
+        t.write_str(",\"source\":")?;
         match tail.source {
             Some(ip) => uwrite!(t, "\"{}\"", Ip(ip))?,
             None => t.write_str("null")?,
@@ -181,6 +192,7 @@ impl<'n> Json<'n> {
             reason: i.reason.name(),
             fault: i.fault.map(|f| f.words()),
             leaving: i.leaving,
+            yielded: None,
             source: i.source,
             learned_ms: i.active_adver_interval.micros().as_millis(),
             skew_time: i.skew_time,
@@ -275,17 +287,29 @@ impl<'n> Json<'n> {
             None => t.write_str("null")?,
         }
         t.write_str(",\"last_error\":")?;
-        match c.error {
-            "" => t.write_str("null")?,
-            words => string(words, t)?,
-        }
+        text_or_null(c.error, t)?;
         uwrite!(t, ",\"runs\":{},\"every_ms\":{}}}", c.count, c.every.as_millis())
     }
 
-    fn end(&mut self, t: &mut Text<'_>) -> Written {
+    fn reload(&mut self, r: &ReloadStatus<'_>, t: &mut Text<'_>) -> Written {
         self.reach(List::Checks, t)?;
+        self.reloaded = true;
+        uwrite!(t, "],\"last_reload\":{{\"ok\":{},\"ago_s\":", r.error.is_empty())?;
+        seconds(r.ago, t)?;
+        t.write_str(",\"took_ms\":")?;
+        millis(r.took, t)?;
+        t.write_str(",\"error\":")?;
+        text_or_null(r.error, t)?;
+        t.write_str("}")
+    }
+
+    fn end(&mut self, t: &mut Text<'_>) -> Written {
+        if !self.reloaded {
+            self.reach(List::Checks, t)?;
+            t.write_str("],\"last_reload\":null")?;
+        }
         let s = self.stats;
-        uwrite!(t, "],\"errors\":{{\"checksum_errors\":{}", s.checksum_errors)?;
+        uwrite!(t, ",\"errors\":{{\"checksum_errors\":{}", s.checksum_errors)?;
         uwrite!(t, ",\"version_errors\":{},\"vrid_errors\":{}", s.version_errors, s.vrid_errors)?;
         uwrite!(t, ",\"ip_ttl_errors\":{},\"packet_length_errors\":{}}}}}\n", s.ip_ttl_errors, s.packet_length_errors)
     }
@@ -302,8 +326,15 @@ impl Render for Json<'_> {
             Reply::Group(g) => self.group(g, t),
             Reply::Member(name) => self.member(name, t),
             Reply::Check(c) => self.check(c, t),
+            Reply::Yielded(left) => {
+                if let Some(tail) = self.open.as_mut() {
+                    tail.yielded = Some(*left);
+                }
+                Ok(())
+            }
+            Reply::Reloaded(r) => self.reload(r, t),
             Reply::End => self.end(t),
-            Reply::Refused(_) => Ok(()),
+            Reply::Refused(_) | Reply::Unknown | Reply::Happened(_) => Ok(()),
         }
     }
 
@@ -334,13 +365,28 @@ fn millis(d: Micros, t: &mut Text<'_>) -> Written {
     uwrite!(t, "{}.{}{}{}", d.0 / 1_000, us / 100, us / 10 % 10, us % 10)
 }
 
+fn text_or_null(s: &str, t: &mut Text<'_>) -> Written {
+    if s.is_empty() { t.write_str("null") } else { string(s, t) }
+}
+
+/// Seconds with their microseconds.
+pub(super) fn micros(d: Micros, t: &mut Text<'_>) -> Written {
+    uwrite!(t, "{}.", d.0 / 1_000_000)?;
+    let mut unit = 100_000;
+    while unit > 0 {
+        uwrite!(t, "{}", d.0 / unit % 10)?;
+        unit /= 10;
+    }
+    Ok(())
+}
+
 /// A JSON string (RFC 8259 §7).
-fn string(s: &str, t: &mut Text<'_>) -> Written {
+pub(super) fn string(s: &str, t: &mut Text<'_>) -> Written {
     uwrite!(t, "\"{}\"", Escaped(s))
 }
 
 /// What stands in a JSON string.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl uDisplay for Escaped<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, t: &mut Formatter<'_, W>) -> Result<(), W::Error> {

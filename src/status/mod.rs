@@ -1,19 +1,28 @@
 //! What `status` prints: a table for people, JSON for programs. Both are written as the frames come,
-//! so that the command's memory does not grow with the number of instances.
+//! so that the command's memory does not grow with the number of instances. What programs written for
+//! others expect, keepalived's JSON and Prometheus's text, has another order: its frames are kept.
 //!
-//! The JSON's shape is stable: keys may be added, none is renamed (docs/status.md).
+//! The shapes are stable: keys and metrics may be added, none is renamed (docs/status.md).
 
 use crate::control::Reply;
 use crate::text::{Text, Written};
 use crate::vrrp::stats::InstanceStats;
 
+mod frames;
 mod json;
+mod keepalived;
+mod prometheus;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
+pub use frames::Frames;
 pub use json::Json;
+pub use keepalived::keepalived;
+pub use prometheus::prometheus;
 pub use table::Table;
+pub use watch::{happening, happening_json};
 
 /// Turns the frames of a status into text.
 pub trait Render {

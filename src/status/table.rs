@@ -5,7 +5,8 @@ use ufmt::{uWrite, uwrite};
 use super::{Render, counters, wanted};
 use crate::config::model::{Condition, RouteWords};
 use crate::control::{
-    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, Reply, RouteStatus, RouterStatus, TrackStatus,
+    AddressStatus, CheckStatus, GroupStatus, InstanceStatus, ReloadStatus, Reply, RouteStatus, RouterStatus,
+    TrackStatus,
 };
 use crate::router::event::Shown;
 use crate::text::{self, Duration, Ip, Seconds, Text, Written};
@@ -155,6 +156,17 @@ impl<'n> Table<'n> {
         t.write_str("\n")
     }
 
+    fn reload(&mut self, r: &ReloadStatus<'_>, t: &mut Text<'_>) -> Written {
+        t.write_str(if r.error.is_empty() { "reloaded " } else { "reload refused " })?;
+        people(r.ago, t)?;
+        t.write_str(" ago")?;
+        if !r.error.is_empty() {
+            t.write_str(": ")?;
+            plain(r.error, t)?;
+        }
+        t.write_str("\n")
+    }
+
     fn end(&mut self, t: &mut Text<'_>) -> Written {
         let s = self.stats;
         let all = [
@@ -182,13 +194,24 @@ impl Render for Table<'_> {
             Reply::Instance(i) => self.instance(i, t),
             Reply::Group(g) => self.group(g, t),
             Reply::Check(c) => self.check(c, t),
-            Reply::Address(_) | Reply::Route(_) | Reply::Track(_) | Reply::Member(_) if self.skip => Ok(()),
+            Reply::Address(_) | Reply::Route(_) | Reply::Track(_) | Reply::Member(_) | Reply::Yielded(_)
+                if self.skip =>
+            {
+                Ok(())
+            }
+            Reply::Yielded(None) => t.write_str("        yields to other routers until it is resumed\n"),
+            Reply::Yielded(Some(left)) => {
+                t.write_str("        yields to other routers for ")?;
+                people(*left, t)?;
+                t.write_str(" more\n")
+            }
+            Reply::Reloaded(r) => self.reload(r, t),
             Reply::Address(a) => self.address(a, t),
             Reply::Route(r) => self.route(r, t),
             Reply::Track(k) => self.track(k, t),
             Reply::Member(name) => self.member(name, t),
             Reply::End => self.end(t),
-            Reply::Refused(_) => Ok(()),
+            Reply::Refused(_) | Reply::Unknown | Reply::Happened(_) => Ok(()),
         }
     }
 
@@ -236,7 +259,7 @@ fn people(d: Micros, t: &mut Text<'_>) -> Written {
 }
 
 /// A text of somebody else's: what a terminal would obey is replaced.
-fn plain(s: &str, t: &mut Text<'_>) -> Written {
+pub(super) fn plain(s: &str, t: &mut Text<'_>) -> Written {
     s.chars().try_for_each(|c| t.write_char(if c.is_control() { '?' } else { c }))
 }
 

@@ -15,7 +15,7 @@ use crate::vrrp::timing::{Centis, Micros};
 const HOSTILE: &str = "no \"route\"\n\u{1b}[31m\u{7f}\u{9b}2J \u{e9}\\";
 
 fn track(name: &str, condition: Condition, weight: i16, reverse: bool) -> Reply<'_> {
-    Reply::Track(TrackStatus { name, condition, weight, reverse })
+    Reply::Track(TrackStatus { name, condition, weight, reverse, interface: matches!(name, "wan" | "lte") })
 }
 
 fn check<'a>(name: &'a str, kind: &'a str, condition: Condition) -> CheckStatus<'a> {
@@ -242,4 +242,163 @@ fn table() {
     assert_eq!(lines[28], "-30      file       -           0      0          10s    load");
     assert_eq!(lines[29], "unknown  dns        -           0      0          10s    new");
     assert_eq!(*lines.last().unwrap(), "packets refused: checksum 3");
+}
+
+/// Keeps what comes.
+#[derive(Default)]
+struct Keep(Frames);
+
+impl Render for Keep {
+    fn frame(&mut self, reply: &Reply<'_>, _: &mut crate::text::Text<'_>) -> Written {
+        assert!(self.0.add(reply));
+        Ok(())
+    }
+
+    fn any(&self) -> bool {
+        false
+    }
+}
+
+/// The frames that [`render`] makes, kept.
+fn kept() -> Frames {
+    let mut keep = Keep::default();
+    render(&mut keep);
+    keep.0
+}
+
+fn whole(f: &mut dyn FnMut(&mut crate::text::Text<'_>) -> Written) -> String {
+    let mut out = Vec::new();
+    crate::text::write_to(&mut out, f).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+const NOW: Micros = Micros(1_700_000_000_500_000);
+
+/// The keys that LuCI reads, with what they mean there, and the rest of what keepalived has.
+#[test]
+fn keepalived_dump() {
+    let v = parsed(&whole(&mut |t| keepalived(&kept(), None, NOW, t)));
+    let lan = &v["status"][0];
+    let data = json!({
+        "iname": "lan", "vmac_ifname": "", "ifp_ifname": "br-lan", "master_priority": 200,
+        "last_transition": 1_699_999_996.24, "vrid": 51, "base_priority": 150, "effective_priority": 150,
+        "vipset": false, "adver_int": 1.0, "master_adver_int": 1.0, "state": 1, "wantstate": 1, "version": 3,
+        "vips": ["192.168.1.1/24 dev br-lan"], "evips": ["192.168.1.9/24 dev br-lan"],
+        "vroutes": ["default via 192.0.2.9 dev eth\"\u{1b} metric 5", "10.0.0.0/8 table 100 blackhole"],
+        "track_ifp": ["wan", "lte"], "track_script": ["load", "trigger", "new"],
+    });
+    assert_eq!(lan["data"], data);
+    let stats = &lan["stats"];
+    assert_eq!(
+        (&stats["advert_sent"], &stats["advert_rcvd"], &stats["auth_failure"]),
+        (&4.into(), &0.into(), &2.into())
+    );
+    assert_eq!((&stats["become_master"], &stats["release_master"]), (&0.into(), &0.into()));
+    let lan6 = &v["status"][1]["data"];
+    assert_eq!((&lan6["state"], &lan6["wantstate"], &lan6["vips"]), (&3.into(), &1.into(), &json!([])));
+    assert_eq!(v["status"].as_array().unwrap().len(), 2);
+}
+
+/// The call `status`: what OpenWrt's hotplug script notes of each notification.
+#[test]
+fn keepalived_status() {
+    let v = parsed(&whole(&mut |t| keepalived(&kept(), None, NOW, t)));
+    let instances = json!([
+        {"name": "lan", "event": 1_699_999_996, "status": "NOTIFY_BACKUP"},
+        {"name": "lan6", "event": 1_699_999_996, "status": "NOTIFY_FAULT"},
+    ]);
+    assert_eq!(v["instance"], instances);
+    let groups = json!([
+        {"name": "gateway", "event": 1_699_999_934, "status": "NOTIFY_BACKUP"},
+        {"name": "alone", "event": 1_700_000_000, "status": "NOTIFY_UNKNOWN"},
+    ]);
+    assert_eq!(v["group"], groups);
+}
+
+/// How often the address was let go: once less than taken while it is held, as LuCI's page works out
+/// whether it is.
+#[test]
+fn keepalived_master() {
+    for (state, released, vipset, numbers) in
+        [(Shown::Master, 2, true, (2, 2)), (Shown::Backup, 3, false, (1, 1)), (Shown::Stop, 3, false, (0, 0))]
+    {
+        let mut frames = Frames::default();
+        let mut lan = instance("lan", state);
+        lan.stats.master_transitions = 3;
+        assert!(frames.add(&Reply::Instance(lan)));
+        // The clock is not set yet.
+        let v = parsed(&whole(&mut |t| keepalived(&frames, None, Micros(1_000_000), t)));
+        let (data, stats) = (&v["status"][0]["data"], &v["status"][0]["stats"]);
+        assert_eq!((&stats["become_master"], &stats["release_master"]), (&3.into(), &released.into()));
+        assert_eq!((&data["vipset"], &data["last_transition"]), (&vipset.into(), &0.0.into()));
+        assert_eq!((&data["state"], &data["wantstate"]), (&numbers.0.into(), &numbers.1.into()));
+        assert_eq!(data["master_priority"], if state == Shown::Stop { 0 } else { 200 - 50 * i32::from(vipset) });
+    }
+}
+
+/// By a name, and of nothing at all.
+#[test]
+fn keepalived_little() {
+    let some = |name| parsed(&whole(&mut |t| keepalived(&kept(), Some(name), NOW, t)));
+    let lan6 = some("lan6");
+    assert_eq!((&lan6["status"][0]["data"]["iname"], &lan6["status"][1]), (&"lan6".into(), &Value::Null));
+    assert_eq!((names(&lan6["instance"]), names(&lan6["group"])), (vec!["lan6"], vec![]));
+    assert_eq!(names(&some("gateway")["group"]), ["gateway"]);
+    let empty = json!({"status": [], "instance": [], "group": []});
+    assert_eq!(some("nosuch"), empty);
+    assert_eq!(parsed(&whole(&mut |t| keepalived(&Frames::default(), None, NOW, t))), empty);
+    assert_eq!(["lan", "gateway", "web", "nosuch"].map(|name| kept().any(name)), [true, true, true, false]);
+}
+
+/// Each line is a metric or says its type; a metric's lines stand together, behind its type.
+#[test]
+fn prometheus_lines() {
+    let text = whole(&mut |t| prometheus(&kept(), None, t));
+    let (mut seen, mut open) = (std::collections::HashSet::new(), "");
+    for line in text.lines() {
+        if let Some(typed) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = typed.split_once(' ').unwrap();
+            assert!(seen.insert(name), "{name} twice");
+            assert_eq!(kind, if name.ends_with("_total") { "counter" } else { "gauge" });
+            open = name;
+            continue;
+        }
+        let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
+        assert_eq!(name, open, "{line}");
+        assert!(rest.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+    }
+    for line in [
+        "picovrrp_info{version=\"0.1.0\",router_id=\"a \\\"b\\\"\\\\?\"} 1",
+        "picovrrp_uptime_seconds 3700.000000",
+        "picovrrp_checksum_errors_total 3",
+        "picovrrp_instance_state{instance=\"lan\",interface=\"br-lan\",vrid=\"51\",family=\"ipv4\"} 1",
+        "picovrrp_instance_state{instance=\"lan6\",interface=\"br-lan\",vrid=\"51\",family=\"ipv4\"} 3",
+        "picovrrp_master_priority{instance=\"lan\"} 200",
+        "picovrrp_state_seconds{instance=\"lan\"} 4.260000",
+        "picovrrp_advertisement_sent_total{instance=\"lan\"} 4",
+        "picovrrp_auth_failure_total{instance=\"lan6\"} 2",
+        "picovrrp_group_state{group=\"gateway\"} 1",
+        "picovrrp_check_up{check=\"wan\",kind=\"ping\"} 1",
+        "picovrrp_check_up{check=\"web\",kind=\"script\"} 0",
+        "picovrrp_check_value{check=\"load\",kind=\"file\"} -30",
+        "picovrrp_check_last_seconds{check=\"wan\",kind=\"ping\"} 0.003007",
+        "picovrrp_check_runs_total{check=\"wan\",kind=\"ping\"} 9",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("check_up{check=\"new\""), "nothing is known of it");
+    let lan6 = whole(&mut |t| prometheus(&kept(), Some("lan6"), t));
+    assert!(lan6.contains("\"lan6\"") && !lan6.contains("\"lan\"") && !lan6.contains("check="), "{lan6}");
+}
+
+/// What is kept has an end, and what is refused leaves what was kept as it was.
+#[test]
+fn frames_are_bounded() {
+    let mut frames = Frames::default();
+    let mut n = 0;
+    while frames.add(&Reply::Instance(instance("lan", Shown::Backup))) {
+        n += 1;
+    }
+    assert_eq!(frames.walk().count(), n);
+    assert!(n > 1020, "four times 255 instances fit: {n}");
 }

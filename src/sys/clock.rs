@@ -5,11 +5,25 @@
 //! library fills in, and the time read is garbage.
 
 use std::sync::OnceLock;
-use std::time::{Instant as StdInstant, SystemTime};
+use std::time::{Duration, Instant as StdInstant, SystemTime};
 
-use crate::vrrp::timing::Instant;
+use crate::vrrp::timing::{Instant, Micros};
 
 static EPOCH: OnceLock<StdInstant> = OnceLock::new();
+
+/// Goes on with the clock of the program that this process ran before, whose epoch was so long after the
+/// machine's start. To be called before any other function here.
+pub fn go_on(epoch: Micros) {
+    let passed = Duration::from_micros(since_boot().0.saturating_sub(epoch.0));
+    if let Some(epoch) = StdInstant::now().checked_sub(passed) {
+        let _ = EPOCH.set(epoch);
+    }
+}
+
+/// When the clock began, after the machine's start: what [`go_on`] wants.
+pub fn epoch() -> Micros {
+    Micros(since_boot().0.saturating_sub(now().0))
+}
 
 /// The present moment. The epoch is the first call in this process.
 pub fn now() -> Instant {
@@ -18,9 +32,23 @@ pub fn now() -> Instant {
     Instant(epoch.elapsed().as_micros() as u64)
 }
 
-/// Seconds since 1970 by the wall clock, for time stamps that people read; 0 before 1970.
+/// What [`now`]'s clock has counted since the machine started: the same in every process.
+pub fn since_boot() -> Micros {
+    // The kernel's own struct of this call: two words, of which the second are nanoseconds.
+    let mut time: [libc::c_long; 2] = [0; 2];
+    // SAFETY: the kernel writes two words to where the pointer leads, which live through the call.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    Micros(time[0] as u64 * 1_000_000 + time[1] as u64 / 1_000)
+}
+
+/// The time since 1970 by the wall clock, for time stamps that people read; 0 before 1970.
+pub fn wall() -> Micros {
+    Micros(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64))
+}
+
+/// The same in seconds.
 pub fn wall_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    wall().0 / 1_000_000
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Listener {
         Ok(Listener { fd })
     }
 
+    /// The listener of the program that this process ran before.
+    pub fn adopt(fd: OwnedFd) -> Listener {
+        Listener { fd }
+    }
+
     /// The next client, if there is one. Others than root and our own user are turned away.
     pub fn accept(&self) -> io::Result<Option<Connection>> {
         for _ in 0..REFUSALS {
@@ -91,6 +96,11 @@ impl AsFd for Connection {
 }
 
 impl Connection {
+    /// A client of the program that this process ran before.
+    pub fn adopt(fd: OwnedFd) -> Connection {
+        Connection { fd }
+    }
+
     /// Reads what is there; `None` if nothing is yet, `Some(0)` at the end.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {

@@ -54,7 +54,20 @@ impl From<io::Error> for LockError {
 /// The lock; it is free again when this is dropped, or the process is gone.
 #[derive(Debug)]
 pub struct Lock {
-    _fd: OwnedFd,
+    fd: OwnedFd,
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Lock {
+    /// The lock of the program that this process ran before.
+    pub fn adopt(fd: OwnedFd) -> Lock {
+        Lock { fd }
+    }
 }
 
 fn refused(why: &'static str) -> io::Error {
@@ -114,7 +127,7 @@ impl RunDir {
         }
         let line = std::process::id().to_string() + "\n";
         self.write_private(PID, line.as_bytes())?;
-        Ok(Lock { _fd: fd })
+        Ok(Lock { fd })
     }
 
     /// The process id in the pid file.

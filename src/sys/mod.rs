@@ -9,6 +9,7 @@
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
 //! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
 //! - [`heap`], [`memory`]: the program's heap, and what is given back when it is not needed again.
+//! - [`handover`]: descriptors and bytes that outlive this program in its process.
 //! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
 //!
 //! Where a call is rustix's, there is no unsafe code; the rest goes through the libc crate, each
@@ -20,6 +21,7 @@ pub mod control_socket;
 pub mod echo;
 pub mod files;
 pub mod filter;
+pub mod handover;
 pub mod heap;
 pub mod memory;
 pub mod neighbour;

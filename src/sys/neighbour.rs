@@ -7,7 +7,7 @@
 //! for it. Frames are built whole, because they may leave with a link-layer address that is not
 //! the interface's.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 
@@ -15,12 +15,17 @@ use linux_raw_sys::if_arp::{ARPHRD_ETHER, ARPOP_REQUEST};
 use linux_raw_sys::if_ether::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ETH_ZLEN};
 use linux_raw_sys::if_packet::sockaddr_ll;
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType};
+
+use super::vrrp_socket::TOS;
+use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
 /// Bytes of an ARP frame, padded to the least that Ethernet carries (without its checksum).
 const ARP_FRAME: usize = ETH_ZLEN as usize;
+/// Bytes of an IPv4 header without options.
+const IPV4: usize = 20;
 /// Bytes of an IPv6 header.
 const IPV6: usize = 40;
 /// Bytes of a neighbour advertisement with one option.
@@ -73,7 +78,33 @@ impl Announcer {
         }
     }
 
+    /// Sends a multicast advert with `mac` as the frame's source. The interface may have another.
+    pub fn advert(&self, ifindex: u32, mac: [u8; 6], from: IpAddr, to: IpAddr, payload: &[u8]) -> io::Result<()> {
+        let mut header = [0; ETHERNET + IPV6];
+        let (protocol, group, len) = match (from, to) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                header[ETHERNET..][..IPV4].copy_from_slice(&ipv4_header(from, to, payload.len()));
+                let [_, b, c, d] = to.octets();
+                // RFC 1112 §6.4.
+                (ETH_P_IP, [0x01, 0x00, 0x5e, b & 0x7f, c, d], ETHERNET + IPV4)
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                header[ETHERNET..].copy_from_slice(&ipv6_header(from, to, payload.len()));
+                let [.., a, b, c, d] = to.octets();
+                // RFC 2464 §7.
+                (ETH_P_IPV6, [0x33, 0x33, a, b, c, d], ETHERNET + IPV6)
+            }
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        ethernet(&mut header, group, mac, protocol);
+        self.send_parts(ifindex, protocol, group, &[IoSlice::new(&header[..len]), IoSlice::new(payload)])
+    }
+
     fn send(&self, ifindex: u32, protocol: u32, to: [u8; 6], frame: &[u8]) -> io::Result<()> {
+        self.send_parts(ifindex, protocol, to, &[IoSlice::new(frame)])
+    }
+
+    fn send_parts(&self, ifindex: u32, protocol: u32, to: [u8; 6], frame: &[IoSlice<'_>]) -> io::Result<()> {
         let mut sll_addr = [0; 8];
         sll_addr[..6].copy_from_slice(&to);
         let to = LinkLayer(sockaddr_ll {
@@ -85,7 +116,8 @@ impl Announcer {
             sll_halen: 6,
             sll_addr,
         });
-        rustix::net::sendto(&self.socket, frame, SendFlags::empty(), &to)?;
+        let mut nothing = SendAncillaryBuffer::default();
+        rustix::net::sendmsg_addr(&self.socket, &to, frame, &mut nothing, SendFlags::empty())?;
         Ok(())
     }
 }
@@ -94,6 +126,31 @@ fn ethernet(frame: &mut [u8], to: [u8; 6], from: [u8; 6], protocol: u32) {
     frame[..6].copy_from_slice(&to);
     frame[6..12].copy_from_slice(&from);
     frame[12..ETHERNET].copy_from_slice(&(protocol as u16).to_be_bytes());
+}
+
+/// RFC 791 §3.1, as RFC 9568 §5.1.1 wants it: TOS 0xC0, not to be fragmented, TTL 255.
+fn ipv4_header(from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> [u8; IPV4] {
+    let mut header = [0; IPV4];
+    header[..2].copy_from_slice(&[0x45, TOS]);
+    header[2..4].copy_from_slice(&((IPV4 + payload) as u16).to_be_bytes());
+    header[6] = 0x40;
+    header[8..10].copy_from_slice(&[TTL, IPPROTO_VRRP]);
+    header[12..16].copy_from_slice(&from.octets());
+    header[16..].copy_from_slice(&to.octets());
+    let sum = folded(words(&header));
+    header[10..12].copy_from_slice(&(!sum).to_be_bytes());
+    header
+}
+
+/// RFC 8200 §3, as RFC 9568 §5.1.2 wants it: traffic class 0xC0, hop limit 255.
+fn ipv6_header(from: Ipv6Addr, to: Ipv6Addr, payload: usize) -> [u8; IPV6] {
+    let mut header = [0; IPV6];
+    header[..2].copy_from_slice(&[0x60 | TOS >> 4, TOS << 4]);
+    header[4..6].copy_from_slice(&(payload as u16).to_be_bytes());
+    header[6..8].copy_from_slice(&[IPPROTO_VRRP, TTL]);
+    header[8..24].copy_from_slice(&from.octets());
+    header[24..].copy_from_slice(&to.octets());
+    header
 }
 
 /// RFC 826: hardware and protocol type, lengths, operation, sender, target.
@@ -133,10 +190,14 @@ fn unsolicited_na(mac: [u8; 6], ip: Ipv6Addr) -> [u8; NA_FRAME] {
     na[26..32].copy_from_slice(&mac);
     // The pseudo-header of RFC 8200 §8.1: both addresses, the length, the next header.
     let sum = words(&packet[8..40]) + NA as u32 + ICMPV6 as u32 + words(&packet[IPV6..]);
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    packet[IPV6 + 2..IPV6 + 4].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+    packet[IPV6 + 2..IPV6 + 4].copy_from_slice(&(!folded(sum)).to_be_bytes());
     frame
+}
+
+/// A sum of words, its carries added to it (RFC 1071).
+fn folded(sum: u32) -> u16 {
+    let once = (sum & 0xffff) + (sum >> 16);
+    (once + (once >> 16)) as u16
 }
 
 /// The sum of big-endian 16-bit words of an even number of bytes.
@@ -194,6 +255,43 @@ mod tests {
     fn frames_by_hand() {
         assert_eq!(gratuitous_arp(MAC, Ipv4Addr::new(192, 168, 1, 1)), ARP);
         assert_eq!(unsolicited_na(MAC, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), ADVERTISEMENT);
+    }
+
+    /// Written out from RFC 791 and RFC 9568 §5.1.1. The checksum by hand: 45c0 + 0020 + 4000 + ff70 +
+    /// c000 + 0201 + e000 + 0012 = 32763, folded 2766, its complement d899.
+    #[test]
+    fn headers_by_hand() {
+        let v4 = ipv4_header(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(224, 0, 0, 18), 12);
+        #[rustfmt::skip]
+        let expected = [0x45, 0xc0, 0, 32, 0, 0, 0x40, 0, 255, 112, 0xd8, 0x99, 192, 0, 2, 1, 224, 0, 0, 18];
+        assert_eq!(v4, expected);
+        let (from, to) = (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12));
+        let v6 = ipv6_header(from, to, 40);
+        assert_eq!(v6[..8], [0x6c, 0, 0, 0, 0, 40, 112, 255]);
+        assert_eq!((&v6[8..24], &v6[24..]), (&from.octets()[..], &to.octets()[..]));
+    }
+
+    /// An advert leaves whole, to the group's Ethernet address and from the given one.
+    #[test]
+    fn advert_on_the_wire() {
+        with_cable(|net| {
+            net.enter_b();
+            let capture = Capture::open();
+            net.enter_a();
+            let announcer = Announcer::open().unwrap();
+            let ip = |s: &str| s.parse::<IpAddr>().unwrap();
+            announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("224.0.0.18"), b"twelve bytes").unwrap();
+            announcer.advert(net.va, MAC, ip("fe80::1"), ip("ff02::12"), b"twelve bytes").unwrap();
+            for (group, protocol, len) in
+                [([0x01, 0, 0x5e, 0, 0, 0x12], [8, 0], 46), ([0x33, 0x33, 0, 0, 0, 0x12], [0x86, 0xdd], 66)]
+            {
+                let frame = capture.next("the advert", |f| f[6..12] == MAC && f[12..14] == protocol);
+                assert_eq!((&frame[..6], frame.len()), (&group[..], len));
+                assert!(frame.ends_with(b"twelve bytes"));
+            }
+            let mixed = announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("ff02::12"), b"");
+            assert_eq!(mixed.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        });
     }
 
     /// Both frames arrive at the other end of a cable as they were built, and the sender hears nothing.

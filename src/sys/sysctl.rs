@@ -3,6 +3,26 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+/// The setting `key` of the interface called `name`, such as `ipv4` `arp_ignore`.
+pub fn read(name: &str, family: &str, key: &str) -> io::Result<std::string::String> {
+    Ok(std::fs::read_to_string(path(name, family, key)?.as_str())?.trim_end().to_owned())
+}
+
+/// Changes it.
+pub fn write(name: &str, family: &str, key: &str, value: &str) -> io::Result<()> {
+    std::fs::write(path(name, family, key)?.as_str(), value)
+}
+
+fn path(name: &str, family: &str, key: &str) -> io::Result<heapless::String<80>> {
+    // A name has no slash; sysctl wants one in place of a dot only on its command line.
+    let mut path = heapless::String::new();
+    let pieces = ["/proc/sys/net/", family, "/conf/", name, "/", key];
+    if pieces.iter().any(|p| path.push_str(p).is_err()) {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    Ok(path)
+}
+
 /// Lets the next address of a subnet take the first one's place when that is removed, rather than
 /// have the kernel remove all of them (`promote_secondaries`).
 ///
@@ -10,13 +30,7 @@ use std::os::fd::BorrowedFd;
 pub fn promote_secondaries(any_socket: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
     let name = rustix::net::netdevice::index_to_name_inlined(any_socket, ifindex)?;
     let name = core::str::from_utf8(name.as_bytes()).map_err(|_| io::ErrorKind::InvalidData)?;
-    // A name has no slash; sysctl wants one in place of a dot only on its command line.
-    let mut path = heapless::String::<80>::new();
-    let pieces = ["/proc/sys/net/ipv4/conf/", name, "/promote_secondaries"];
-    if pieces.iter().any(|p| path.push_str(p).is_err()) {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    }
-    std::fs::write(path.as_str(), "1")
+    write(name, "ipv4", "promote_secondaries", "1")
 }
 
 #[cfg(test)]

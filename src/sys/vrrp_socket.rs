@@ -24,7 +24,7 @@ use crate::router::event::Received;
 use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
 
 /// TOS and traffic class: internetwork control.
-const TOS: u8 = 0xC0;
+pub(super) const TOS: u8 = 0xC0;
 /// Bytes that may queue: some hundred adverts.
 const QUEUE: usize = 256 * 1024;
 /// Packets that can wait in a socket, at most: each takes more of the queue, which the kernel
@@ -103,6 +103,11 @@ impl VrrpSocket {
         filter::pass_all(fd.as_fd())?;
         let (overflows, garbage) = (Cell::new(0), Cell::new(0));
         Ok(VrrpSocket { fd, family, ifindex, groups: Vec::new(), overflows, garbage })
+    }
+
+    /// A socket of the program that this process ran before, with the groups that it has joined.
+    pub fn adopt(fd: OwnedFd, family: Family, ifindex: u32, groups: Vec<IpAddr, MAX_GROUPS>) -> VrrpSocket {
+        VrrpSocket { fd, family, ifindex, groups, overflows: Cell::new(0), garbage: Cell::new(0) }
     }
 
     /// The family.

@@ -6,6 +6,7 @@
 
 use super::stats::Reason;
 use super::timing::{Centis, Instant, Micros, Version, active_down_interval, skew_time};
+use serde::{Deserialize, Serialize};
 
 /// What the election needs to know of the configuration; it may change between two events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Parameters {
     pub preempt_delay: Micros,
     /// Others must be able to become Active along with it: it waits for them as [`State::Ready`].
     pub together: bool,
+    /// It was told to leave Active to others: Backup, whatever is or is not heard.
+    pub aside: bool,
 }
 
 /// An advert that passed all checks.
@@ -36,7 +39,7 @@ pub struct Heard {
 }
 
 /// The state, with the one timer that runs in it. No other timer exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// §6.4.1.
     #[default]
@@ -79,6 +82,8 @@ pub enum Outcome {
     AssertWhenDue,
     /// Still Active, a losing Active was heard, and it has just been answered.
     Outlasted,
+    /// Backup that stays [`aside`](Parameters::aside), though nobody is Active.
+    Unclaimed,
     /// Left Active on purpose: send an advert of priority 0; the addresses stay.
     Left,
     /// Initialize, or left long enough ago: give the addresses up.
@@ -91,7 +96,7 @@ pub const LEAVE_MAX: Micros = Micros::from_secs(5);
 pub const LEAVE_MARGIN: Micros = Micros::from_millis(100);
 
 /// One virtual router's election.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct VirtualRouter {
     /// Its state.
     state: State,
@@ -154,7 +159,7 @@ impl VirtualRouter {
             return Outcome::Nothing;
         }
         self.active_adver_interval = p.advertisement_interval;
-        if p.priority == super::packet::PRIORITY_OWNER {
+        if p.priority == super::packet::PRIORITY_OWNER && !p.aside {
             // If the Priority = 255: send an ADVERTISEMENT, announce, set the Adver_Timer.
             self.enter_active_in_time(p, now, Reason::Priority)
         } else {
@@ -184,9 +189,24 @@ impl VirtualRouter {
         }
     }
 
+    /// Told to stay [`aside`](Parameters::aside): an Active leaves, all else is Backup from here on.
+    pub fn stand_aside(&mut self, p: &Parameters, now: Instant) -> Outcome {
+        match self.state {
+            State::Active { .. } => self.leave(p, now),
+            State::Ready => self.enter_backup(p, now),
+            State::Initialize | State::Backup { .. } | State::Leaving { .. } => Outcome::Nothing,
+        }
+    }
+
     /// The timer of the state fires, if it is due at `now`.
     pub fn timeout(&mut self, p: &Parameters, now: Instant) -> Outcome {
         match self.state {
+            // Nobody is Active, and it is not to be us.
+            State::Backup { active_down } if active_down <= now && p.aside => {
+                self.preempting = false;
+                self.state = State::Backup { active_down: now + self.active_down_interval(p) };
+                Outcome::Unclaimed
+            }
             // §6.4.2: If the Active_Down_Timer fires.
             State::Backup { active_down } if active_down <= now => {
                 let reason = if self.preempting { Reason::Preempted } else { Reason::NoResponse };
@@ -265,7 +285,7 @@ impl VirtualRouter {
         if !lower {
             self.lower_since = None;
         }
-        if !lower || held_back || !(p.preempt || owner) {
+        if !lower || held_back || p.aside || !(p.preempt || owner) {
             // If Preempt_Mode is False, or the Priority is greater than or equal to the local one:
             // learn the interval, recompute, set the Active_Down_Timer.
             self.preempting = false;

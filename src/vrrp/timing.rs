@@ -42,7 +42,7 @@ impl Add for Micros {
 /// A moment on the monotonic clock, in microseconds since an epoch of the driver's choice.
 ///
 /// The router compares moments and adds lengths to them; it never asks for the current one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Instant(pub u64);
 
 impl Instant {

@@ -56,6 +56,7 @@ fn daemon(priority: u8) -> (Daemon, tempfile::Dir) {
         reader: Box::new(|_, _| Err(io::ErrorKind::NotFound.into())),
         run_dir,
         lock,
+        saved: None,
         host_name: "test".into(),
     };
     (Daemon::new(setup).expect("the daemon starts"), dir)

@@ -40,6 +40,10 @@ fn router() -> Router {
         password: None,
         garp: Garp { refresh: Micros::from_secs(10), ..Garp::default() },
         checksum: ChecksumForm::Pseudo,
+        vmac: Default::default(),
+        vmac_base: false,
+        accept: true,
+        track_primary: true,
     };
     c.instances.push(instance).unwrap();
     Router::new(c)

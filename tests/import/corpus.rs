@@ -212,6 +212,8 @@ impl Maker {
             "garp_master_delay 1",
             "accept",
             "use_vmac",
+            "vmac_xmit_base",
+            "no_accept",
             "dont_track_primary",
             "track_src_ip",
             "garp_lower_prio_repeat 1",

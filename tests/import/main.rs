@@ -84,13 +84,18 @@ fn the_command_prints_it() {
 /// What cannot be taken over is told on stderr, and with `--strict` nothing is printed.
 #[test]
 fn strict_fails_on_what_is_not_taken_over() {
-    let dual = files().into_iter().find(|f| f.ends_with("dual-stack.conf")).expect("it is there");
-    let output = picovrrp(&["import", "keepalived", "--strict"], &dual);
+    let dir = std::env::temp_dir().join(format!("picovrrp-import-strict-{}", std::process::id()));
+    fs::create_dir_all(&dir).expect("a directory");
+    let file = dir.join("ipvlan.conf");
+    let instance = "vrrp_instance a {\n  interface eth0\n  virtual_router_id 1\n  use_ipvlan\n";
+    fs::write(&file, format!("{instance}  virtual_ipaddress {{\n    10.0.0.1\n  }}\n}}\n")).expect("a file");
+    let output = picovrrp(&["import", "keepalived", "--strict"], &file);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let told = text(output.stderr);
-    assert!(told.contains("dual-stack.conf:21:3: 'use_vmac' is not taken over: "), "{told}");
-    let lenient = text(picovrrp(&["import", "keepalived"], &dual).stderr);
-    assert!(lenient.contains("dual-stack.conf:21:3: warning: 'use_vmac' is not taken over: "), "{lenient}");
+    assert!(told.contains("ipvlan.conf:4:3: 'use_ipvlan' is not taken over: "), "{told}");
+    let lenient = text(picovrrp(&["import", "keepalived"], &file).stderr);
+    assert!(lenient.contains("ipvlan.conf:4:3: warning: 'use_ipvlan' is not taken over: "), "{lenient}");
+    fs::remove_dir_all(&dir).expect("our own directory");
 }
 
 #[test]

@@ -1,21 +1,27 @@
 //! One keepalived.conf, two pairs of routers: keepalived runs it in one, picovrrp in the other. Both
-//! send the same adverts to the byte, have the same addresses and call the same commands, at the
-//! start, at a failover and at the return.
+//! send the same adverts to the byte, have the same addresses and routes and call the same commands,
+//! at the start, at a failover and at the return.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::process::Process;
 use crate::support::script::{lines, replace, script};
-use crate::support::{Lab, Node, Picovrrp, SOON, VIP4, VIP6, keepalived};
+use crate::support::{Lab, Node, Picovrrp, SOON, VIP4, VIP6, keepalived, ms, observe};
 
 /// What makes router a lose, and lets it win again.
 #[derive(Clone, Copy)]
 enum Blow {
     /// Its cable is pulled and put back.
     Cable,
+    /// Its cable is out for a moment, which counts for nothing; then as above.
+    Flap,
+    /// Its cable is pulled and put back, and it goes on as if nothing were.
+    Unnoticed,
+    /// Its other interface, `wan`, loses its carrier and gets it back.
+    Wan,
     /// The file in its directory called `trigger` gets this text, and then `0`.
     Trigger(&'static str),
 }
@@ -31,6 +37,10 @@ struct Case {
     /// In place of 150.
     priority: &'static str,
 }
+
+/// What a loss of the link lasts before it counts, in the configurations that say so (1.5 s); keepalived
+/// counts from a clock of its own that may be a little behind.
+const DELAY: Duration = ms(1450);
 
 const PLAIN: Case = Case { text: "", vip: VIP4, blow: Blow::Cable, returns: true, priority: "150" };
 
@@ -81,7 +91,7 @@ fn wait_told(node: &Node, state: &str, daemon: &Daemon) {
             told(node),
             daemon.log()
         );
-        crate::support::observe(crate::support::ms(20));
+        observe(ms(20));
     }
 }
 
@@ -112,7 +122,22 @@ fn scene(story: &mut Vec<String>, what: &str, lab: &Lab, holder: &Node, nodes: [
     for node in nodes {
         let addresses: BTreeSet<IpAddr> = node.addresses().into_iter().collect();
         story.push(format!("{what}: {} has {addresses:?}", node.name()));
+        story.push(format!("{what}: {} routes {:#?}", node.name(), routes(node)));
     }
+}
+
+/// The routes of all tables but `local`, in the words of `ip route`. Nothing is left out but whether
+/// the cable is in: even the protocol number is keepalived's, so that its users' filters go on.
+fn routes(node: &Node) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for family in ["-4", "-6"] {
+        let text = node.ns().ip(&format!("-details {family} route show table all"));
+        for line in text.lines().filter(|l| !l.contains(" table local ")) {
+            let words = line.split_whitespace().filter(|w| !matches!(*w, "linkdown" | "dead"));
+            found.insert(format!("{family} {}", words.collect::<Vec<_>>().join(" ")));
+        }
+    }
+    found
 }
 
 /// Everything that a pair of routers showed.
@@ -125,6 +150,9 @@ fn story(case: &Case, start: fn(&Node, &str) -> Daemon) -> Vec<String> {
         script(&dir, "other", &format!("echo \"$@\" >> {}/told-otherwise", dir.display()));
         script(&dir, "look", &format!("test \"$(cat {}/trigger)\" = 0", dir.display()));
         replace(&dir.join("trigger"), "0\n");
+        node.ns().ip("link add wan type veth peer name naw");
+        node.ns().ip("link set naw addrgenmode none up");
+        node.ns().ip("link set wan addrgenmode none up");
     }
     let instances = case.text.matches("vrrp_instance").count();
     let mut story = Vec::new();
@@ -134,16 +162,38 @@ fn story(case: &Case, start: fn(&Node, &str) -> Daemon) -> Vec<String> {
     let two = start(&b, &file(case, &b, &a, "100"));
     wait_told(&b, "BACKUP", &two);
     scene(&mut story, "start", &lab, &a, nodes, instances);
+    if let Blow::Flap = case.blow {
+        a.pull_cable();
+        observe(ms(300));
+        a.plug_cable();
+        // Longer than any delay of the configuration.
+        observe(ms(2500));
+        scene(&mut story, "flap", &lab, &a, nodes, instances);
+    }
+    let blow = Instant::now();
     match case.blow {
-        Blow::Cable => a.pull_cable(),
+        Blow::Cable | Blow::Flap | Blow::Unnoticed => a.pull_cable(),
+        Blow::Wan => drop(a.ns().ip("link set naw down")),
         Blow::Trigger(text) => replace(&a.dir().join("trigger"), &format!("{text}\n")),
     }
+    if let Blow::Flap = case.blow {
+        wait_told(&a, "FAULT", &one);
+        assert!(blow.elapsed() > DELAY, "the loss counts after {:?}: {}", blow.elapsed(), one.log());
+    }
     wait_told(&b, "MASTER", &two);
+    if let Blow::Wan = case.blow {
+        assert!(blow.elapsed() > DELAY, "the loss counts after {:?}: {}", blow.elapsed(), one.log());
+    }
     b.wait_has(case.vip, SOON);
-    a.wait_lacks(case.vip, SOON);
+    if let Blow::Unnoticed = case.blow {
+        assert!(a.has(case.vip), "a goes on as if nothing were");
+    } else {
+        a.wait_lacks(case.vip, SOON);
+    }
     scene(&mut story, "failover", &lab, &b, nodes, instances);
     match case.blow {
-        Blow::Cable => a.plug_cable(),
+        Blow::Cable | Blow::Flap | Blow::Unnoticed => a.plug_cable(),
+        Blow::Wan => drop(a.ns().ip("link set naw up")),
         Blow::Trigger(_) => replace(&a.dir().join("trigger"), "0\n"),
     }
     if case.returns {
@@ -263,12 +313,61 @@ cases! {
                10.0.0.19\n10.0.0.20\n10.0.0.21\n}\nnotify %DIR/note\n}\n",
         ..PLAIN
     };
+    routes_and_what_is_static: Case {
+        text: "static_ipaddress {\n198.51.100.9/24 dev eth0\n2001:db8:51::9/64 dev eth0\n}\n\
+               static_routes {\n198.18.0.0/15 via 192.0.2.200 dev eth0 table 200 metric 5\n\
+               2001:db8:18::/48 via 2001:db8::200 dev eth0\n}\n\
+               vrrp_instance VI {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               virtual_ipaddress { 192.0.2.254/24 }\nvirtual_ipaddress_excluded {\n10.1.0.1/24\n}\n\
+               virtual_routes {\ndefault via 192.0.2.9\n\
+               10.8.0.0/16 via 192.0.2.9 dev eth0 src 192.0.2.254 metric 20\n\
+               src 10.1.0.1 to 10.9.0.0/16 via 10.1.0.9\n\
+               10.10.0.0/16 dev eth0 scope link table 100\n\
+               blackhole 10.11.0.0/16\nblackhole 10.12.0.0/16 table 100\n\
+               10.13.0.0/16 via 203.0.113.9 dev eth0 onlink\n}\nnotify %DIR/note\n}\n",
+        ..PLAIN
+    };
+    routes_of_ipv6: Case {
+        text: "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\nadvert_int 0.2\n\
+               virtual_ipaddress {\nfe80::254/64\n2001:db8::254/64\n}\n\
+               virtual_routes {\ndefault via fe80::9 dev eth0\n2001:db8:8::/48 via 2001:db8::9 metric 7 table 100\n\
+               2001:db8:9::/48 via 2001:db8::9 src 2001:db8::254\n2001:db8:10::/48 dev eth0\n\
+               blackhole 2001:db8:11::/48\n}\nnotify %DIR/note\n}\n",
+        vip: VIP6,
+        ..PLAIN
+    };
     sync_group: Case {
         text: "vrrp_sync_group VG {\ngroup {\nVI_1\nVI_2\n}\nnotify %DIR/note\n}\n\
                vrrp_instance VI_1 {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
                virtual_ipaddress { 192.0.2.254/24 }\n}\n\
                vrrp_instance VI_2 {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 52\npriority %PRIORITY\n\
                virtual_ipaddress { 192.0.2.253/24 }\n}\n",
+        ..PLAIN
+    };
+    tracked_interface_with_a_weight_and_a_delay: Case {
+        text: "interface_up_down_delays {\nwan 1.5 1\n}\n\
+               vrrp_instance VI {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               virtual_ipaddress { 192.0.2.254/24 }\ntrack_interface {\nwan weight -100\n}\nnotify %DIR/note\n}\n",
+        blow: Blow::Wan,
+        ..PLAIN
+    };
+    tracked_interface_that_faults: Case {
+        text: "interface_up_down_delays {\nwan 1.5\n}\n\
+               vrrp_instance VI {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               virtual_ipaddress { 192.0.2.254/24 }\ntrack_interface {\nwan\n}\nnotify %DIR/note\n}\n",
+        blow: Blow::Wan,
+        ..PLAIN
+    };
+    delays_of_its_own_interface: Case {
+        text: "vrrp_instance VI {\nversion 3\nadvert_int 1\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               virtual_ipaddress { 192.0.2.254/24 }\nnotify %DIR/note\n}\ninterface_up_down_delays { eth0 1.5 0.5 }\n",
+        blow: Blow::Flap,
+        ..PLAIN
+    };
+    dont_track_primary: Case {
+        text: "vrrp_instance VI {\nversion 3\nadvert_int 0.2\ninterface eth0\nvirtual_router_id 51\npriority %PRIORITY\n\
+               dont_track_primary\nvirtual_ipaddress { 192.0.2.254/24 }\nnotify %DIR/note\n}\n",
+        blow: Blow::Unnoticed,
         ..PLAIN
     };
     file_with_a_weight: Case {

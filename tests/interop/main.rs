@@ -11,3 +11,4 @@ mod import;
 mod keepalived;
 mod packets;
 mod unicast;
+mod vmac;

@@ -1,7 +1,7 @@
 //! Links, interfaces and addresses come and go beneath the daemon.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::picovrrp::lan;
 use crate::support::{Flavour, Lab, Picovrrp, SOON, Two, V3, V3_IPV6, VIP4, ms, observe};
@@ -44,6 +44,63 @@ fn the_backups_cable_is_pulled() {
     // It hears adverts again, and so it notices when they end.
     t.a.vanish();
     t.two.wait_state("MASTER", SOON);
+}
+
+/// A loss that is shorter than `interface-delay` changes nothing, not even on the other router; a longer
+/// one counts when it has lasted, and a return likewise.
+#[test]
+fn a_flap_within_the_delay_moves_nothing() {
+    let slow = Flavour { properties: "version 3 advert 1s", interval: Duration::from_secs(1), ..V3 };
+    let delays = "\ninterface-delay eth0 down 1.5s up 1s";
+    let mut t = Two::start(slow, "", "");
+    drop(t.one);
+    t.two.wait_state("MASTER", SOON);
+    t.one = Picovrrp::start_until(&t.a, &format!("{}{delays}", slow.config("priority 150")), "MASTER");
+    t.two.wait_state("BACKUP", SOON);
+    let start = Instant::now();
+    for _ in 0..3 {
+        t.a.pull_cable();
+        observe(ms(400));
+        t.a.plug_cable();
+        observe(ms(700));
+        assert!(t.a.has(VIP4));
+    }
+    let told = t.lab.wire().wait("an announcement of a", start, SOON, |s| s.is_announcement_of("a", VIP4));
+    assert!(told.at > start);
+    observe(ms(1500));
+    assert_eq!(t.one.instance()["state"], "MASTER");
+    assert_eq!(t.lab.wire().count(start, |s| s.from == "b" && s.advert().is_some()), 0, "b never spoke");
+    let pulled = Instant::now();
+    t.a.pull_cable();
+    t.one.wait_state("FAULT", SOON);
+    assert!(pulled.elapsed() >= ms(1500), "it counted after {:?}", pulled.elapsed());
+    t.a.wait_lacks(VIP4, SOON);
+    t.two.wait_state("MASTER", SOON);
+    let plugged = Instant::now();
+    t.a.plug_cable();
+    t.one.wait_state("BACKUP", SOON);
+    assert!(plugged.elapsed() >= ms(1000), "it counted after {:?}", plugged.elapsed());
+    t.one.wait_state("MASTER", SOON);
+    // An interface that is gone is gone, delay or not.
+    let gone = Instant::now();
+    t.a.delete_interface();
+    t.one.wait_state("FAULT", SOON);
+    assert!(gone.elapsed() < ms(1500), "it counted after {:?}", gone.elapsed());
+}
+
+/// `track-primary off`: the address stays through the loss, and who is on the wire hears of it again.
+#[test]
+fn an_instance_that_does_not_mind_its_own_link() {
+    let mut t = Two::start(V3, "track-primary off", "");
+    t.a.pull_cable();
+    t.two.wait_state("MASTER", SOON);
+    assert_eq!(t.one.instance()["state"], "MASTER");
+    assert!(t.a.has(VIP4));
+    let back = Instant::now();
+    t.a.plug_cable();
+    t.lab.wire().wait("an announcement of a", back, SOON, |s| s.is_announcement_of("a", VIP4));
+    t.two.wait_state("BACKUP", SOON);
+    assert_eq!(t.sole_active(), "a");
 }
 
 /// Both are Active while the bridge is parted, and one yields when it heals.

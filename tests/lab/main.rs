@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accept;
 mod checks;
 mod election;
 mod failover;
@@ -14,9 +15,15 @@ mod hostile;
 mod links;
 mod many;
 mod notify;
+mod reload;
 mod restart;
 mod routes;
 mod service;
 mod stalls;
 mod start;
+mod stress;
 mod tracking;
+mod upgrade;
+mod vmac;
+mod watch;
+mod yields;

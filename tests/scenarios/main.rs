@@ -15,6 +15,7 @@ mod http;
 mod kit;
 mod mail;
 mod nginx;
+mod originals;
 mod postgres;
 mod trigger;
 mod vpn;

@@ -89,6 +89,11 @@ fn one(w: &mut World, at: u64, end: u64, t: u64, real: bool) {
             op(w, at, Op::Delete(h, i));
             op(w, later, Op::Recreate(h, i));
         }
+        // No number is drawn for it: all else is as it would be without.
+        15 if at.is_multiple_of(2) => {
+            op(w, at, Op::Yield(h));
+            op(w, later, Op::Unyield(h));
+        }
         15 => op(w, at, Op::Same(h)),
         16 => op(w, at, Op::Flush(h)),
         17 => {

@@ -78,6 +78,9 @@ impl World {
             }
             _ => {}
         }
+        if self.hosts[h].aside && is_active(after.state) {
+            self.fail(format!("{n}: Active though it was told to yield"));
+        }
         // I14
         let most = if self.hosts[h].setup.version == Version::V2 { 25_500 } else { 4095 };
         if !(1..=most).contains(&after.learned.get()) {
@@ -271,7 +274,7 @@ impl World {
         let host = &mut self.hosts[h];
         let mut wrong = None;
         let faulty = host.sum().fault;
-        let leaves = priority == 0 && is_active(before.state) && (matches!(cause, Cause::Stop) || faulty);
+        let leaves = priority == 0 && is_active(before.state) && (matches!(cause, Cause::Stop) || faulty || host.aside);
         // An owner begins as Active.
         host.seen.left &= priority != 255 || host.seen.stopping || faulty;
         // One to every peer, in one step.
@@ -364,7 +367,7 @@ impl World {
     /// I2, seen from one router: in Backup it hears somebody within the Active_Down_Interval, or is
     /// Active itself. No flood and no reload may put that off for ever.
     pub fn check_silence(&mut self, h: usize) {
-        if !is_backup(self.hosts[h].state()) || self.hosts[h].paused {
+        if !is_backup(self.hosts[h].state()) || self.hosts[h].paused || self.hosts[h].aside {
             return;
         }
         let host = &self.hosts[h];

@@ -116,7 +116,7 @@ impl Compact {
             let pseudo = (i.version == Version::V3).then_some((source, destination));
             let n = emit(&mut buf, &h, c.addresses_of(i).iter().map(|a| a.ip), pseudo).unwrap();
             let (instance, ifindex) = (InstanceId(0), self.ifindex);
-            out.act(Action::SendAdvert { instance, ifindex, source, destination, payload: &buf[..n] });
+            out.act(Action::SendAdvert { instance, ifindex, mac: None, source, destination, payload: &buf[..n] });
         }
     }
 
@@ -127,7 +127,15 @@ impl Compact {
 
     fn spec(&self, a: usize) -> AddressSpec<'_> {
         let (ip, prefix) = (self.config.addresses[a].ip, self.config.addresses[a].prefix);
-        AddressSpec { id: AddressId(a as u16), ifindex: self.device(a).0, ip, prefix, scope: None, label: "" }
+        AddressSpec {
+            id: AddressId(a as u16),
+            ifindex: self.device(a).0,
+            ip,
+            prefix,
+            scope: None,
+            label: "",
+            vmac: false,
+        }
     }
 
     fn become_active(&mut self, now: Instant, out: &mut dyn Actions) {

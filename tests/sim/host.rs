@@ -68,6 +68,8 @@ pub struct Host {
     /// `None` while no process runs.
     pub node: Option<Box<dyn Node>>,
     pub paused: bool,
+    /// It was told to yield.
+    pub aside: bool,
     pub inbox: Vec<Inbound>,
     /// The interface indices that the process knows.
     pub told: [u32; NAMES.len()],
@@ -98,6 +100,7 @@ impl Host {
             kernel,
             node: None,
             paused: false,
+            aside: false,
             inbox: Vec::new(),
             told: [0; NAMES.len()],
             netlink: 0,

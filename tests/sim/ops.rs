@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use picovrrp::config::model::{Initial, Preempt};
 use picovrrp::router::Event;
+use picovrrp::router::event::InstanceId;
 use picovrrp::vrrp::timing::Micros;
 
 use crate::check::Cause;
@@ -43,6 +44,9 @@ pub enum Op {
     /// Reload of the same configuration.
     Same(usize),
     Stop(usize),
+    /// Told to stay Backup, and no more.
+    Yield(usize),
+    Unyield(usize),
     RemoveVip(usize, usize),
     /// All virtual addresses of both interfaces at once, as a restart of the network does it.
     Flush(usize),
@@ -130,6 +134,20 @@ impl World {
             Op::Stop(h) => {
                 if !self.hosts[h].paused {
                     self.step(h, Event::Stop, Cause::Stop);
+                }
+            }
+            Op::Yield(h) => {
+                if !self.hosts[h].paused && self.hosts[h].node.is_some() {
+                    self.hosts[h].aside = true;
+                    let until = picovrrp::router::FOR_EVER;
+                    self.step(h, Event::Yield { instance: InstanceId(0), until }, Cause::Other);
+                }
+            }
+            Op::Unyield(h) => {
+                if self.hosts[h].aside && !self.hosts[h].paused {
+                    self.hosts[h].aside = false;
+                    self.hosts[h].seen.silent_since = self.hosts[h].local(self.now);
+                    self.step(h, Event::Resume(InstanceId(0)), Cause::Other);
                 }
             }
             Op::RemoveVip(h, v) => {

@@ -196,6 +196,7 @@ fn calm(w: &mut World) {
     w.net.duplicate = w.rng.pick(&[0, 0, 20]);
     for h in 0..w.hosts.len() {
         w.resume(h);
+        w.apply(Op::Unyield(h));
         w.hosts[h].fail_adds = 0;
         let lan = &w.hosts[h].kernel.ifaces[LAN];
         if w.rng.percent(80) || h == 0 {

@@ -106,6 +106,10 @@ impl Setup {
             password: self.password.then_some(*b"secret\0\0"),
             garp: Garp::default(),
             checksum: self.checksum,
+            vmac: Default::default(),
+            vmac_base: false,
+            accept: true,
+            track_primary: true,
         };
         c.instances.push(instance).unwrap();
         c

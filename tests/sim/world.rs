@@ -86,6 +86,9 @@ impl Did {
             Action::Changed(t) => Did::Changed { from: t.from, to: t.to },
             Action::Rebind { .. } => Did::Rebind,
             Action::GroupChanged(_) | Action::Report(_) => Did::Report,
+            Action::AddVmac(_) | Action::SetVmac { .. } | Action::RemoveVmac { .. } => {
+                unreachable!("nobody has a vmac")
+            }
         }
     }
 }
@@ -497,7 +500,7 @@ impl World {
     pub fn end(&mut self, h: usize) {
         let host = &mut self.hosts[h];
         host.node = None;
-        host.paused = false;
+        (host.paused, host.aside) = (false, false);
         let unread = host.inbox.drain(..).filter(|i| matches!(i, Inbound::Netlink)).count();
         host.netlink -= unread as u32;
         host.armed = None;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::netns::{Netns, preflight};
 use super::packet::Mac;
+use super::process::Process;
 use super::wire::Wire;
-use super::{socket, wait_for};
+use super::{SOON, socket, wait_for, wait_until};
 
 /// The virtual address of most tests.
 pub(crate) const VIP4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254));
@@ -161,6 +162,19 @@ impl Node {
 
     pub(crate) fn ns(&self) -> &Arc<Netns> {
         &self.ns
+    }
+
+    /// Notes every change of addresses, links and routes on it from here on.
+    pub(crate) fn monitor(&self) -> Process {
+        let mut command = self.ns.command("ip");
+        command.args(["monitor", "address", "link", "route"]);
+        let monitor = Process::start("ip monitor", command, self.dir().join("monitor.log"), &self.ns);
+        wait_until("ip monitor listens", SOON, || {
+            self.ns.ip("addr add 198.51.100.1/32 dev lo");
+            self.ns.ip("addr del 198.51.100.1/32 dev lo");
+            monitor.log_lines("198.51.100.1") > 1
+        });
+        monitor
     }
 
     pub(crate) fn lab(&self) -> &Lab {

@@ -31,7 +31,7 @@ pub(crate) use lab::{CLIENT4, Lab, Node, VIP4, VIP6, VIP6_LINK};
 pub(crate) use picovrrp::Picovrrp;
 pub(crate) use pinger::Pinger;
 pub(crate) use two::{Flavour, Two, V2, V3, V3_IPV6};
-pub(crate) use wire::Sighting;
+pub(crate) use wire::{Sighting, Virtual};
 
 use std::time::{Duration, Instant};
 

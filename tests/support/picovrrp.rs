@@ -42,19 +42,24 @@ impl Picovrrp {
 
     /// Starts it with the file of a keepalived.
     pub(crate) fn start_keepalived(node: &Node, config: &str) -> Self {
-        Self::start_as(BINARY.into(), node, "--keepalived", config)
+        Self::start_keepalived_as(node, config, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_keepalived_as(node: &Node, config: &str, options: &[&str]) -> Self {
+        Self::start_as(BINARY.into(), node, "--keepalived", config, options)
     }
 
     /// Starts another build of it.
     pub(crate) fn start_binary(binary: PathBuf, node: &Node, config: &str) -> Self {
-        Self::start_as(binary, node, "-f", config)
+        Self::start_as(binary, node, "-f", config, &[])
     }
 
-    fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str) -> Self {
+    fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str, options: &[&str]) -> Self {
         let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
         fs::write(&file, config).expect("the lab's directory can be written to");
         let mut command = node.ns().command(&binary.to_string_lossy());
-        command.arg("--run-dir").arg(&run_dir).args(["run", option]).arg(&file).arg("--log-stderr");
+        command.arg("--run-dir").arg(&run_dir).args(["run", option]).arg(&file).arg("--log-stderr").args(options);
         let name = format!("picovrrp on {}", node.name());
         let process = Process::start(&name, command, node.dir().join("picovrrp.log"), node.ns());
         Picovrrp { process, binary, run_dir, config: file }
@@ -124,6 +129,16 @@ impl Picovrrp {
             let status = self.status()?;
             let instances = status["instances"].as_array()?;
             (!instances.is_empty() && instances.iter().all(|i| i["state"] == state)).then_some(())
+        });
+    }
+
+    /// Waits until the instance called `name` is in `state`.
+    #[track_caller]
+    pub(crate) fn wait_state_of(&self, name: &str, state: &str, timeout: Duration) {
+        wait_for(&format!("{name} is {state}"), timeout, || {
+            let status = self.status()?;
+            let found = status["instances"].as_array()?.iter().find(|i| i["name"] == name)?;
+            (found["state"] == state).then_some(())
         });
     }
 

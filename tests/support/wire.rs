@@ -56,8 +56,18 @@ impl Sighting {
     }
 }
 
+/// A frame whose source is a virtual router's MAC address, whatever is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Virtual {
+    pub(crate) at: Instant,
+    /// The node behind the port.
+    pub(crate) from: String,
+    pub(crate) frame: Vec<u8>,
+}
+
 #[derive(Default)]
 struct Shared {
+    virtuals: Mutex<Vec<Virtual>>,
     seen: Mutex<Vec<Sighting>>,
     /// What left the bridge through a port; `from` is the node behind it.
     delivered: Mutex<Vec<Sighting>>,
@@ -96,6 +106,10 @@ impl Wire {
                 while let Ok(Some(received)) = socket::receive(&socket, &mut buffer) {
                     let Some(from) = ours.ports().get(&received.ifindex).cloned() else { continue };
                     let frame = &buffer[..received.len];
+                    if !received.outgoing && matches!(frame.get(6..11), Some([0, 0, 0x5e, 0, 1 | 2])) {
+                        let one = Virtual { at: received.at, from: from.clone(), frame: frame.to_vec() };
+                        ours.virtuals.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+                    }
                     let Some(packet) = parse(frame) else { continue };
                     let sighting = Sighting { at: received.at, from, packet, frame: frame.to_vec() };
                     if received.outgoing {
@@ -123,6 +137,12 @@ impl Wire {
     /// How many sightings since `since` satisfy `pick`.
     pub(crate) fn count(&self, since: Instant, pick: impl Fn(&Sighting) -> bool) -> usize {
         self.shared.seen().iter().filter(|s| s.at >= since && pick(s)).count()
+    }
+
+    /// Every frame of `node` since `since` that carries a virtual router's MAC address as its source.
+    pub(crate) fn virtual_frames(&self, node: &str, since: Instant) -> Vec<Virtual> {
+        let all = self.shared.virtuals.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|v| v.from == node && v.at >= since).cloned().collect()
     }
 
     /// The last sighting that satisfies `pick`.

@@ -37,7 +37,7 @@ static LOST: [Lost; 11] = [
     lost("noprefixroute", false, "the kernel makes a route for its prefix"),
     lost("preferred_lft", true, "the address may be chosen as a source"),
     lost("no_track", false, "the address is put back when it vanishes"),
-    lost("use_vmac", false, "the interface's own MAC address is used"),
+    lost("use_vmac", false, "the MAC address of its interface is used"),
 ];
 
 const OPTIONS: [&str; 4] = ["dev", "scope", "label", "track_group"];

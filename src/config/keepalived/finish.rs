@@ -87,6 +87,7 @@ impl Reader<'_> {
             self.finish_instance(pending);
         }
         self.finish_statics();
+        self.asm.shorten_delays();
         self.check_tracked();
         self.settle_weights();
         self.settle_scripts();
@@ -106,6 +107,7 @@ impl Reader<'_> {
         self.settle_garp(&mut p.draft);
         p.draft.group4 = p.draft.group4.or(self.globals.group4);
         p.draft.group6 = p.draft.group6.or(self.globals.group6);
+        self.asm.name_vmac_as_keepalived(&mut p.draft);
         self.asm.finish(p.draft);
     }
 

@@ -9,7 +9,7 @@ use super::global::{packets, whole_seconds};
 use super::reader::{Done, Reader};
 use super::words::Words;
 use crate::config::assemble::Reported;
-
+use crate::config::diagnostics::Excerpt;
 use crate::config::draft::Slot;
 use crate::config::model::{Family, MAX_INSTANCES, MAX_NAME, Start};
 use crate::vrrp::timing::{Micros, Version};
@@ -115,6 +115,11 @@ pub(super) fn preempt_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+pub(super) fn dont_track_primary(r: &mut Reader<'_>, _: &mut Words<'_>) -> Done {
+    r.asm.draft.values.track_primary = false;
+    Ok(())
+}
+
 pub(super) fn mcast_src(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.instance.mcast_src = Some((r.host(w, "mcast_src_ip")?, w.at));
     Ok(())
@@ -143,6 +148,37 @@ pub(super) fn mcast_dst(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
         None => return Err(r.need(w, "mcast_dst_ip", "a multicast address")),
     }
     w.skip();
+    Ok(())
+}
+
+pub(super) fn use_vmac(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.give(Slot::Vmac, w.at, "use_vmac");
+    r.asm.draft.vmac = true;
+    // The name may be left out, and a MAC address follow.
+    if w.peek().is_some_and(|word| !word.contains(':')) {
+        r.asm.draft.values.vmac = r.interface(w, "use_vmac")?;
+    }
+    if let Some(mac) = w.peek() {
+        r.report(w.pos(), &mut |t| {
+            uwrite!(t, "the '{}' of 'use_vmac' is not taken over: the MAC address is that of RFC 9568", Excerpt(mac))
+        });
+        while w.take().is_some() {}
+    }
+    Ok(())
+}
+
+pub(super) fn vmac_xmit_base(r: &mut Reader<'_>, _: &mut Words<'_>) -> Done {
+    r.asm.draft.values.vmac_base = true;
+    Ok(())
+}
+
+pub(super) fn accept(r: &mut Reader<'_>, _: &mut Words<'_>) -> Done {
+    r.asm.draft.values.accept = true;
+    Ok(())
+}
+
+pub(super) fn no_accept(r: &mut Reader<'_>, _: &mut Words<'_>) -> Done {
+    r.asm.draft.values.accept = false;
     Ok(())
 }
 

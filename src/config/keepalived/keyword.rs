@@ -2,7 +2,7 @@
 
 use super::reader::{Done, Reader};
 use super::words::Words;
-use super::{address, check, global, group, instance, route};
+use super::{address, check, delay, global, group, instance, route};
 
 type Read = fn(&mut Reader<'_>, &mut Words<'_>) -> Done;
 
@@ -132,6 +132,7 @@ static EXCLUDED: List = List { name: "virtual_ipaddress_excluded", entry: addres
 static VIRTUAL_ROUTES: List = List { name: "virtual_routes", entry: route::virtual_route };
 static STATIC_ADDRESSES: List = List { name: "static_ipaddress", entry: route::static_address };
 static STATIC_ROUTES: List = List { name: "static_routes", entry: route::static_route };
+static DELAYS: List = List { name: "interface_up_down_delays", entry: delay::delay };
 static PEERS: List = List { name: "unicast_peer", entry: address::peer };
 static TRACK_INTERFACE: List = List { name: "track_interface", entry: check::track_interface };
 static TRACK_SCRIPT: List = List { name: "track_script", entry: check::track_check };
@@ -148,8 +149,9 @@ const BFD: &str = "there is no BFD; a 'ping' check notices a lost neighbour late
 const PROCESSES: &str = "there is one process, which has one name";
 const SCHEDULING: &str = "priority and memory are options of 'picovrrp run': --realtime and --lock-memory";
 const BUFFERS: &str = "the kernel's own buffer sizes are used";
-const FIREWALL: &str = "no firewall rules are made: packets to the virtual addresses are accepted";
-const VMAC: &str = "the interface's own MAC address is used; clients learn it from gratuitous ARP at each change";
+const FIREWALL: &str = "the rules of 'no_accept' stand in a table of this daemon's own";
+const VMAC_PREFIX: &str = "an interface with the virtual MAC address is called vrrp.VRID unless 'use_vmac' names it";
+const VMAC_ADDR: &str = "addresses on other interfaces have the MAC addresses of those";
 const FILES: &str = "keepalived's own files are not written; those of this daemon lie in its run directory";
 const RELOAD: &str = "a reload is asked for with 'picovrrp reload', and a wrong configuration is refused";
 const NAMESPACE: &str = "start the daemon in the namespace with 'ip netns exec' or by the service manager";
@@ -177,7 +179,7 @@ static KEYWORDS: [Keyword; 240] = [
     list(TOP, &STATIC_ROUTES),
     report("static_rules", TOP, STATIC),
     report("track_group", TOP, STATIC),
-    report("interface_up_down_delays", TOP, LINKS),
+    list(TOP, &DELAYS),
     report("linkbeat_interfaces", TOP, LINKS),
     report("linkbeat_use_polling", TOP | GLOBAL | INSTANCE, LINKS),
     report("garp_group", TOP, GARP_GAP),
@@ -242,8 +244,8 @@ static KEYWORDS: [Keyword; 240] = [
     report("vrrp_iptables", GLOBAL, FIREWALL),
     report("vrrp_ipsets", GLOBAL, FIREWALL),
     report("disable_local_igmp", GLOBAL, "the kernel reports its multicast groups as it is set to"),
-    report("vmac_prefix", GLOBAL, VMAC),
-    report("vmac_addr_prefix", GLOBAL, VMAC),
+    report("vmac_prefix", GLOBAL, VMAC_PREFIX),
+    report("vmac_addr_prefix", GLOBAL, VMAC_ADDR),
     report("max_auto_priority", GLOBAL, SCHEDULING),
     report("min_auto_priority_delay", GLOBAL, SCHEDULING),
     report("vrrp_priority", GLOBAL, SCHEDULING),
@@ -349,17 +351,17 @@ static KEYWORDS: [Keyword; 240] = [
     list(INSTANCE, &EXCLUDED),
     list(INSTANCE, &VIRTUAL_ROUTES),
     list(INSTANCE, &PEERS),
-    same("accept", INSTANCE),
     same("check_unicast_src", INSTANCE),
     same("skip_check_adv_addr", INSTANCE),
     same("unicast_fault_no_peer", INSTANCE),
-    report("no_accept", INSTANCE, FIREWALL),
-    report("use_vmac", INSTANCE, VMAC),
-    report("use_vmac_addr", INSTANCE, VMAC),
-    report("vmac_xmit_base", INSTANCE, VMAC),
-    report("use_ipvlan", INSTANCE, VMAC),
+    read("accept", INSTANCE, instance::accept),
+    read("no_accept", INSTANCE, instance::no_accept),
+    read("use_vmac", INSTANCE, instance::use_vmac),
+    read("vmac_xmit_base", INSTANCE, instance::vmac_xmit_base),
+    report("use_vmac_addr", INSTANCE, VMAC_ADDR),
+    report("use_ipvlan", INSTANCE, "the interface's own MAC address is used, as with an IPVLAN"),
     report("vrf", INSTANCE, "adverts go by the interface alone"),
-    report("dont_track_primary", INSTANCE, "while its own interface is down the instance is in Fault"),
+    read("dont_track_primary", INSTANCE, instance::dont_track_primary),
     report("track_src_ip", INSTANCE, "a missing source address is no Fault: adverts wait until it is there"),
     report("virtual_rules", INSTANCE, ROUTES),
     report(

@@ -14,6 +14,7 @@
 mod address;
 mod check;
 mod define;
+mod delay;
 mod files;
 mod finish;
 mod glob;

@@ -495,7 +495,8 @@ fn read_line<R: Read>(level: &mut Level<R>, line: &mut Line, bytes: &mut usize) 
             // A character is counted by its first byte.
             column = column.saturating_add(u16::from(byte & 0xc0 != 0x80));
             if line.text.push(*byte).is_ok() {
-                let _ = line.columns.push(column);
+                // A line may begin in the midst of a character.
+                let _ = line.columns.push(column.max(1));
             } else {
                 overlong = true;
             }

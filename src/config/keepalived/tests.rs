@@ -122,6 +122,7 @@ fn keywords() {
         ),
         ("notify \"/bin/x  y\" ", "script-security off\nnotify \"/bin/x  y\"\n"),
         ("notify_stop '/bin/x \"y\"'", "script-security off\nnotify-stop \"/bin/x y\"\n"),
+        ("dont_track_primary", "track-primary off\n"),
         ("accept\ncheck_unicast_src\nunicast_ttl 255", ""),
         ("version 3", "checksum pseudo\n"),
         ("version 3\nadvert_int 0.125", "advert 13cs\nchecksum pseudo\n"),
@@ -132,6 +133,49 @@ fn keywords() {
         let got = got.strip_prefix("\n").unwrap_or(&got).replace("off\n\n", "off\n");
         assert_eq!(got, expected_lines, "for: {text}");
     }
+}
+
+/// Delays of links: before or behind the instances, of several lines or one.
+#[test]
+fn delays() {
+    for (entries, expected, said) in [
+        ("{ eth0 1.5 }", "interface-delay eth0 down 150cs\n", ""),
+        ("{\neth0 0 0.000001\n}", "interface-delay eth0 up 0.001ms\n", ""),
+        ("{\neth0 0.25 2\n}", "interface-delay eth0 down 25cs up 2s\n", ""),
+        ("{\neth0 0\n}", "", ""),
+        (
+            "{\neth0 2.5 3\n}",
+            "interface-delay eth0 down 2s up 2s\n",
+            "f:2:1: warning: the delays of eth0 are longer than two adverts of an instance on it: \
+             they are shortened to 2s, as keepalived does\n",
+        ),
+        (
+            "{\nwan 9\n}",
+            "interface-delay wan down 9s\n",
+            "f:2:1: warning: no instance is on wan and nothing tracks it: its delays have no effect\n",
+        ),
+    ] {
+        for behind in [false, true] {
+            let (one, other) = (format!("interface_up_down_delays {entries}\n"), instance("version 2"));
+            let all = import(if behind { other.clone() + &one } else { one + &other });
+            assert_eq!(all.errors, 0, "{}", all.said);
+            let got: String =
+                all.config.lines().filter(|l| l.starts_with("interface")).map(|l| format!("{l}\n")).collect();
+            assert_eq!(got, expected, "for: {entries}");
+            assert_eq!(all.said.split_once("warning").map(|w| w.1), said.split_once("warning").map(|w| w.1));
+        }
+    }
+    for (entries, said) in [
+        ("{ eth0 }", "1:28: 'interface_up_down_delays' needs seconds from 0 to 255"),
+        ("{ eth0 256 }", "1:33: 'interface_up_down_delays' needs seconds from 0 to 255, not '256'"),
+        ("{ eth0 1 x }", "1:35: 'interface_up_down_delays' needs seconds from 0 to 255, not 'x'"),
+        ("{\neth0 1\neth0 2\n}", "3:1: warning: the delays of eth0 are at line 2 already: the last ones count"),
+    ] {
+        let all = import(format!("interface_up_down_delays {entries}\n{}", instance("")));
+        assert!(all.said.starts_with(&format!("f:{said}")), "{entries}: {}", all.said);
+    }
+    let all = import(format!("interface_up_down_delays {{\neth0 1\neth0 0\n}}\n{}", instance("")));
+    assert!(!all.config.contains("interface-delay"), "{}", all.config);
 }
 
 /// What stands behind the instances counts for them too.
@@ -158,6 +202,15 @@ fn more_instances_than_fit() {
     let line = crate::config::model::MAX_INSTANCES * 8 + 1;
     assert!(said.starts_with(&format!("f:{line}:1: more than 32 instances (MAX_INSTANCES)")), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// A line that begins in the midst of a character has a first column all the same.
+#[test]
+fn bytes_that_are_no_characters() {
+    for (text, at) in [(&b"\xa2a\n"[..], "f:1:1"), (b"a\n \xe2\x82\n", "f:2:2"), (b"\xe2\x82", "f:1:1")] {
+        let said = import(text).said;
+        assert!(said.lines().any(|line| line == format!("{at}: not UTF-8: expected text in UTF-8")), "{said}");
+    }
 }
 
 /// The heap is not asked: what a configuration takes is known before it is read.
@@ -327,8 +380,8 @@ fn errors() {
             "1:36: warning: 'scope nowhere' is not taken over: the address gets the kernel's own scope",
         ),
         (
-            "use_vmac vrrp.51",
-            "1:1: warning: 'use_vmac' is not taken over: the interface's own MAC address is used; clients learn it from gratuitous ARP at each change",
+            "use_vmac vrrp.51 02:00:00:00:00:01",
+            "1:18: warning: the '02:00:00:00:00:01' of 'use_vmac' is not taken over: the MAC address is that of RFC 9568",
         ),
         (
             "virtual_rules {\nfrom 10.0.0.0/8 table 1\n}",

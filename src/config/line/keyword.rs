@@ -52,7 +52,7 @@ const fn scalar(
 }
 
 /// Every keyword that this version reads.
-static KEYWORDS: [Keyword; 45] = [
+static KEYWORDS: [Keyword; 50] = [
     statement("router-id", Some(Slot::RouterId), statement::router_id),
     statement("log", Some(Slot::Log), statement::log),
     statement("log-unknown", Some(Slot::LogUnknown), statement::log_unknown),
@@ -66,6 +66,7 @@ static KEYWORDS: [Keyword; 45] = [
     statement("hotplug", Some(Slot::Hotplug), statement::hotplug),
     statement("startup", Some(Slot::Startup), hook::startup),
     statement("shutdown", Some(Slot::Shutdown), hook::shutdown),
+    statement("interface-delay", None, statement::interface_delay),
     statement("check", None, check::check),
     statement("static-address", None, route::static_address),
     statement("static-route", None, route::static_route),
@@ -86,6 +87,10 @@ static KEYWORDS: [Keyword; 45] = [
     scalar("group6", INSTANCE | DEFAULTS, Slot::Group6, property::group6),
     scalar("auth", INSTANCE | DEFAULTS, Slot::Auth, property::auth),
     scalar("checksum", INSTANCE | DEFAULTS, Slot::Checksum, property::checksum),
+    scalar("vmac", INSTANCE, Slot::Vmac, property::vmac),
+    scalar("vmac-base", INSTANCE | DEFAULTS, Slot::VmacBase, property::vmac_base),
+    scalar("accept", INSTANCE | DEFAULTS, Slot::Accept, property::accept),
+    scalar("track-primary", INSTANCE | DEFAULTS, Slot::TrackPrimary, property::track_primary),
     scalar("notify", HOOK, Slot::Notify, hook::notify),
     scalar("notify-master", HOOK, Slot::NotifyMaster, hook::notify_master),
     scalar("notify-backup", HOOK, Slot::NotifyBackup, hook::notify_backup),
@@ -101,10 +106,10 @@ static KEYWORDS: [Keyword; 45] = [
 ];
 
 /// Keywords of the language that this version does not read yet; those that begin a line of their own.
-static LATER_STATEMENTS: [&str; 2] = ["interface-delay", "include"];
+static LATER_STATEMENTS: [&str; 1] = ["include"];
 
 /// The same among the properties.
-static LATER_PROPERTIES: [&str; 5] = ["vmac", "vmac-base", "rule", "accept", "ttl"];
+static LATER_PROPERTIES: [&str; 2] = ["rule", "ttl"];
 
 fn find(word: &str, places: u8) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.places & places != 0 && k.name == word)

@@ -26,6 +26,7 @@ use ufmt::{uWrite, uwrite};
 pub(super) use self::keyword::Reader;
 use self::lex::{MAX_WORDS, Word, Words};
 pub use self::print::print;
+pub use self::value::duration;
 use super::assemble::Reported;
 use super::commands::Commands;
 use super::diagnostics::{Diagnostics, Pos};

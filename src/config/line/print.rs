@@ -98,6 +98,9 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     if i.start == Start::Master {
         t.write_str("  start master\n")?;
     }
+    if !i.track_primary {
+        t.write_str("  track-primary off\n")?;
+    }
     if let Some(ip) = i.source {
         uwrite!(t, "  source {}\n", Ip(ip))?;
     }
@@ -115,6 +118,15 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     write_garp(&i.garp, &built_in.garp, t)?;
     if i.checksum == ChecksumForm::Pseudo {
         t.write_str("  checksum pseudo\n")?;
+    }
+    if !i.vmac.is_empty() {
+        uwrite!(t, "  vmac {}\n", Quoted(config.str(i.vmac)))?;
+        if i.vmac_base && i.unicast.is_none() {
+            t.write_str("  vmac-base on\n")?;
+        }
+    }
+    if !i.accept {
+        t.write_str("  accept off\n")?;
     }
     if let Some(ip) = i.unicast {
         uwrite!(t, "  unicast {}\n", Ip(ip))?;

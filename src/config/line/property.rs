@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use ufmt::uwrite;
 
-use super::keyword::{Done, Reader};
+use super::keyword::{Done, Reader, is_property};
 use super::lex::Words;
 use super::statement::DAY;
 use super::value::{Expected, duration};
@@ -76,6 +76,11 @@ pub(super) fn preempt(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     Ok(())
 }
 
+pub(super) fn track_primary(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.track_primary = r.on_off(w, "track-primary")?;
+    Ok(())
+}
+
 pub(super) fn start(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let backup = r.choice(w, "start", &["backup", "master"])? == 0;
     r.target().values.start = if backup { Start::Backup } else { Start::Master };
@@ -135,6 +140,24 @@ pub(super) fn auth(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 pub(super) fn checksum(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     let plain = r.choice(w, "checksum", &["plain", "pseudo"])? == 0;
     r.target().values.checksum = if plain { ChecksumForm::Plain } else { ChecksumForm::Pseudo };
+    Ok(())
+}
+
+pub(super) fn vmac(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.asm.draft.vmac = true;
+    if w.peek().is_some_and(|word| w.quoted() || !is_property(word)) {
+        r.asm.draft.values.vmac = r.interface(w, "vmac")?;
+    }
+    Ok(())
+}
+
+pub(super) fn vmac_base(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.vmac_base = r.on_off(w, "vmac-base")?;
+    Ok(())
+}
+
+pub(super) fn accept(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    r.target().values.accept = r.on_off(w, "accept")?;
     Ok(())
 }
 

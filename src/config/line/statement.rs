@@ -7,7 +7,7 @@ use super::lex::Words;
 use super::value::Expected;
 use crate::config::assemble::Reported;
 use crate::config::diagnostics::Excerpt;
-use crate::config::model::{LogLevel, MAX_NAME, StrId};
+use crate::config::model::{LinkDelay, LogLevel, MAX_DELAY, MAX_NAME, StrId};
 use crate::vrrp::timing::Micros;
 
 /// The levels in the order of [`LEVELS`].
@@ -60,6 +60,21 @@ pub(super) fn script_security(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 pub(super) fn startup_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
     r.asm.config.startup_delay =
         r.duration(w, "startup-delay", Micros::ZERO, DAY, "a duration from 0s to 1440m, such as 10s")?;
+    Ok(())
+}
+
+pub(super) fn interface_delay(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
+    let at = w.pos();
+    let interface = r.interface(w, "interface-delay")?;
+    let (mut delay, mut seen) = (LinkDelay { interface, down: Micros::ZERO, up: Micros::ZERO }, 0);
+    while let Some(option) = r.option(w, &["down", "up"], &mut seen)? {
+        let (keyword, time) = if option == 0 { ("down", &mut delay.down) } else { ("up", &mut delay.up) };
+        *time = r.duration(w, keyword, Micros(1), MAX_DELAY, "a duration up to 255s, such as 2s")?;
+    }
+    if seen == 0 {
+        return Err(r.need(w, "interface-delay", Expected::Text("'down DURATION' or 'up DURATION', or both")));
+    }
+    r.asm.add_delay(at, delay);
     Ok(())
 }
 

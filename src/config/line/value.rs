@@ -50,7 +50,7 @@ pub(in crate::config) fn digits(s: &str) -> Option<u64> {
 
 /// A duration: digits, perhaps decimals, and `ms`, `cs`, `s` or `m`; seconds if bare. `None` if it is
 /// none, or not a whole number of microseconds, or too long to count.
-pub(in crate::config) fn duration(s: &str) -> Option<Micros> {
+pub fn duration(s: &str) -> Option<Micros> {
     let unit_at = s.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(s.len());
     let (number, unit) = s.split_at(unit_at);
     let unit = match unit {

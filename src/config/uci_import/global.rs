@@ -7,8 +7,9 @@ use ufmt::uwrite;
 use super::image::{Image, Section, Value};
 use super::schema::{Opt, Type};
 use super::{Done, Importer};
+use crate::config::commands::CommandAt;
 use crate::config::diagnostics::{Excerpt, Pos};
-use crate::config::model::{CheckKind, Config, Hooks, MAX_NAME};
+use crate::config::model::{CheckKind, Config, Hooks, MAX_NAME, StrId};
 use crate::vrrp::packet;
 use crate::vrrp::timing::Micros;
 
@@ -140,6 +141,8 @@ impl Importer<'_> {
         ] {
             let Some(v) = section.get(option) else { continue };
             let Ok(command) = self.command(v) else { continue };
+            let (at, user) = (v.at, StrId::default());
+            self.reader.asm.note_command(CommandAt { at, what: option.name(), command, user, user_at: at });
             self.note_hook(v);
             let _ = self.reader.asm.draft.marks.give(slot, v.at);
             let hooks = &mut self.reader.asm.draft.values.hooks;

@@ -53,8 +53,22 @@ pub(super) struct Image {
 
 /// What a record says.
 enum Record<'i> {
-    Section { kind: Type, continues: bool, next: u16, more: u16, hash: u16, at: Pos, name: &'i str },
-    Value { code: u8, line: u32, column: u16, text: &'i str },
+    Section {
+        kind: Type,
+        continues: bool,
+        next: u16,
+        more: u16,
+        hash: u16,
+        at: Pos,
+        name: &'i str,
+    },
+    /// Its bytes are text.
+    Value {
+        code: u8,
+        line: u32,
+        column: u16,
+        bytes: &'i [u8],
+    },
 }
 
 /// A section, with all that continues it.
@@ -220,7 +234,7 @@ impl Image {
             let line = take_varint(&piece[..], &mut i);
             let column = take_varint(&piece[..], &mut i) as u16;
             let len = take_varint(&piece[..], &mut i) as usize;
-            (Record::Value { code, line, column, text: text(i, len)? }, i + len)
+            (Record::Value { code, line, column, bytes: piece.get(i..i + len)? }, i + len)
         };
         Some((record, (number * PIECE + end) as u16))
     }
@@ -256,9 +270,23 @@ impl Image {
 
     /// The sections of a type that are called `name` by their option of that name.
     pub(super) fn named<'i>(&'i self, kind: Type, name: &'i str) -> impl Iterator<Item = Section<'i>> + Clone {
-        let wanted = hash(name);
-        let sections = self.of_type(kind).filter(move |s| s.hash == wanted);
-        sections.filter(move |s| s.get(Opt::Name).is_some_and(|v| v.text == name))
+        // What they begin with, but for the link to the next. Few sections have to be read further.
+        let (start, wanted) = ([SECTION, kind as u8, 0], hash(name).to_le_bytes());
+        let mut offset = self.first.unwrap_or(NONE);
+        core::iter::from_fn(move || {
+            loop {
+                let here = offset;
+                let head = self.pieces.get(here as usize / PIECE)?.get(here as usize % PIECE..)?.get(..HASH + 2)?;
+                offset = u16::from_le_bytes([head[NEXT], head[NEXT + 1]]);
+                if head[..NEXT] != start || head[HASH..] != wanted {
+                    continue;
+                }
+                let (section, ..) = self.section(here)?;
+                if section.get(Opt::Name).is_some_and(|v| v.text == name) {
+                    return Some(section);
+                }
+            }
+        })
     }
 }
 
@@ -273,10 +301,11 @@ impl<'i> Section<'i> {
         core::iter::from_fn(move || {
             loop {
                 match self.image.record(offset) {
-                    Some((Record::Value { code, line: below, column, text }, next)) => {
+                    Some((Record::Value { code, line: below, column, bytes }, next)) => {
                         offset = next;
                         if code & !LIST == option as u8 + FIRST_OPTION {
                             let at = Pos::new(line + below, column);
+                            let text = core::str::from_utf8(bytes).unwrap_or("");
                             return Some((code & LIST != 0, Value { at, option, text }));
                         }
                     }
@@ -297,7 +326,13 @@ impl<'i> Section<'i> {
 
     /// The value of an option that has one; of a list the first.
     pub(super) fn get(self, option: Opt) -> Option<Value<'i>> {
-        self.values(option).find(|v| !v.text.is_empty())
+        let mut found = None;
+        for (list, value) in self.written(option) {
+            if !list || (found.is_none() && !value.text.is_empty()) {
+                found = Some(value).filter(|v| !v.text.is_empty());
+            }
+        }
+        found
     }
 
     /// The words of all values.

@@ -41,6 +41,8 @@ impl Importer<'_> {
         }
         let sources = self.sources(image, section);
         self.garp(section);
+        self.flags(section);
+        self.primary(section);
         // Each is reported where it is wrong.
         let _ = self.priority(section);
         let _ = self.protocol(section, &sources);
@@ -245,6 +247,26 @@ impl Importer<'_> {
         self.give(Slot::Preempt, v.at);
         self.reader.asm.draft.values.preempt = if wait == Micros::ZERO { Preempt::On } else { Preempt::After(wait) };
         Ok(())
+    }
+
+    /// Options that are there or not.
+    fn flags(&mut self, section: Section<'_>) {
+        let mut draft = self.reader.asm.draft;
+        draft.vmac = self.flag(section.get(Opt::UseVmac));
+        draft.values.vmac_base = self.flag(section.get(Opt::VmacXmitBase));
+        draft.values.accept = !self.flag(section.get(Opt::NoAccept));
+        self.reader.asm.name_vmac_as_keepalived(&mut draft);
+        self.reader.asm.draft = draft;
+    }
+
+    fn primary(&mut self, section: Section<'_>) {
+        let off = section.get(Opt::DontTrackPrimary);
+        if let Some(v) = off
+            && self.flag(off)
+        {
+            self.give(Slot::TrackPrimary, v.at);
+            self.reader.asm.draft.values.track_primary = false;
+        }
     }
 
     fn garp(&mut self, section: Section<'_>) {

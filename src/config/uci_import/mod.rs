@@ -31,8 +31,9 @@ use super::assemble::Reported;
 use super::commands::Commands;
 use super::diagnostics::{Diagnostics, Excerpt, Pos, suggest};
 use super::line::Reader;
-use super::model::Config;
+use super::model::{Config, LinkDelay, MAX_DELAY};
 use super::uci::{Event, Item, MAX_WORD, Mode, Parser};
+use crate::vrrp::timing::Micros;
 
 /// The longest path of another file.
 const MAX_PATH: usize = 255;
@@ -252,7 +253,7 @@ impl Importer<'_> {
             }
         }
         self.statics(image);
-        self.not_yet(image);
+        self.delays(image);
         if !any && self.reader.asm.diag.errors() == 0 {
             self.error(end, &mut |t| {
                 t.write_str("no instance: expected at least one 'config vrrp_instance' with a name")
@@ -273,24 +274,24 @@ impl Importer<'_> {
         None
     }
 
-    /// What the file has and this version's configuration has no place for.
-    fn not_yet(&mut self, image: &Image) {
+    /// Changes of links that count after a while. As with keepalived a link that comes up counts at once
+    /// where `up_delay` is not there.
+    fn delays(&mut self, image: &Image) {
         for section in image.of_type(Type::Delays) {
-            match (section.get(Opt::Device), section.get(Opt::DownDelay)) {
-                (Some(device), Some(_)) => {
-                    self.left_out(device.at, "interface_up_down_delays", device.text, "its changes count at once");
-                }
-                _ => self.warn(section.at, &mut |t| {
+            let (Some(device), Some(down)) = (section.get(Opt::Device), section.get(Opt::DownDelay)) else {
+                self.warn(section.at, &mut |t| {
                     t.write_str("'interface_up_down_delays' without 'device' or 'down_delay': the section is left out")
-                }),
-            }
+                });
+                continue;
+            };
+            let expected = "seconds from 0 to 255";
+            let mut seconds = |v| self.time(v, Micros::ZERO, MAX_DELAY, expected);
+            let up = section.get(Opt::UpDelay).map_or(Ok(Micros::ZERO), &mut seconds);
+            let (Ok(down), Ok(up)) = (seconds(down), up) else { continue };
+            let Ok(interface) = self.interface(device) else { continue };
+            self.reader.asm.replace_delay(device.at, LinkDelay { interface, down, up });
         }
-    }
-
-    fn left_out(&mut self, at: Pos, what: &str, name: &str, consequence: &str) {
-        self.warn(at, &mut |t| {
-            uwrite!(t, "{} '{}' is not supported yet by this version: {}", what, Excerpt(name), consequence)
-        });
+        self.reader.asm.shorten_delays();
     }
 }
 

@@ -121,7 +121,7 @@ impl Assembler<'_> {
         let instances = config.instances.iter().zip(&self.instance_at).flat_map(|(i, at)| {
             let devices = config.addresses_of(i).iter().map(|a| a.dev);
             let devices = devices.chain(config.routes_of(i).iter().map(|r| r.dev));
-            devices.chain([i.interface]).chain(tracked(i.tracks)).map(move |link| (link, *at))
+            devices.chain([i.interface, i.vmac]).chain(tracked(i.tracks)).map(move |link| (link, *at))
         });
         let groups = config.groups.iter().zip(&self.group_at);
         let groups = groups.flat_map(|(g, at)| tracked(g.tracks).map(move |link| (link, *at)));

@@ -11,6 +11,7 @@ use linux_raw_sys::netlink::{self as nl, ifaddrmsg, ifinfomsg, nlmsghdr, rtattr}
 use static_assertions::const_assert_eq;
 
 use crate::config::model::Scope;
+use crate::router::VmacSpec;
 use crate::router::event::{AddressSpec, LinkAddress, LinkInfo};
 
 /// Bytes of `struct nlmsghdr`.
@@ -35,6 +36,13 @@ const_assert_eq!(core::mem::offset_of!(ifinfomsg, ifi_index), 4);
 const_assert_eq!(core::mem::offset_of!(ifinfomsg, ifi_flags), 8);
 const_assert_eq!(core::mem::offset_of!(ifaddrmsg, ifa_index), 4);
 
+/// Metric of the network's route that an address on a macvlan brings along: behind that of the
+/// interface beneath, whose MAC address what we send ourselves is to have.
+const BEHIND: u32 = 4096;
+/// linux/neighbour.h.
+const NUD_PERMANENT: u16 = 0x80;
+const NTF_SELF: u8 = 2;
+const NDA_LLADDR: u32 = 2;
 /// NLA_TYPE_MASK: the two upper bits of an attribute's type are flags.
 const TYPE_MASK: u16 = 0x3fff;
 /// IFA_PROTO of our addresses: the protocol's number. Kernels before 5.18 ignore it.
@@ -248,6 +256,65 @@ impl Request {
             r.attribute(nl::IFA_FLAGS as u32, &nl::IFA_F_NODAD.to_ne_bytes());
         }
         r.attribute(nl::IFA_PROTO as u32, &[IFA_PROTO_VRRP]);
+        if spec.vmac {
+            // Linux 4.18; before that the route that was there first goes first.
+            r.attribute(nl::IFA_RT_PRIORITY as u32, &BEHIND.to_ne_bytes());
+        }
+        r
+    }
+
+    /// RTM_NEWLINK for a macvlan that is down: refused if there is a link of that name.
+    pub fn add_macvlan(seq: u32, spec: &VmacSpec<'_>) -> Request {
+        let mut r = Request::link(nl::RTM_NEWLINK as u32, nl::NLM_F_CREATE | nl::NLM_F_EXCL, seq, 0, None);
+        let mut name = [0u8; 16];
+        let n = spec.name.len().min(15);
+        name[..n].copy_from_slice(&spec.name.as_bytes()[..n]);
+        r.attribute(nl::IFLA_IFNAME as u32, &name[..n + 1]);
+        r.attribute(nl::IFLA_LINK as u32, &spec.parent.to_ne_bytes());
+        r.attribute(nl::IFLA_ADDRESS as u32, &spec.mac);
+        // Attributes in attributes: each length is that of all that it holds.
+        r.attribute(nl::IFLA_LINKINFO as u32, &[0; 24]);
+        r.len -= 24;
+        r.attribute(nl::IFLA_INFO_KIND as u32, b"macvlan\0");
+        r.attribute(nl::IFLA_INFO_DATA as u32, &[0; 8]);
+        r.len -= 8;
+        // Bridge mode: what comes from another router with this MAC address reaches the interface
+        // beneath, where adverts are heard. In private mode it would reach the macvlan alone.
+        r.attribute(nl::IFLA_MACVLAN_MODE as u32, &(nl::macvlan_mode::MACVLAN_MODE_BRIDGE as u32).to_ne_bytes());
+        r
+    }
+
+    /// RTM_SETLINK: up or down.
+    pub fn set_link(seq: u32, ifindex: u32, up: bool) -> Request {
+        Request::link(nl::RTM_SETLINK as u32, 0, seq, ifindex, Some(up))
+    }
+
+    /// RTM_DELLINK.
+    pub fn remove_link(seq: u32, ifindex: u32) -> Request {
+        Request::link(nl::RTM_DELLINK as u32, 0, seq, ifindex, None)
+    }
+
+    /// RTM_NEWNEIGH or RTM_DELNEIGH: that frames for `mac` are the bridge's own, and not to be forwarded.
+    pub fn bridge_owns(seq: u32, bridge: u32, mac: [u8; 6], owns: bool) -> Request {
+        let kind = if owns { nl::RTM_NEWNEIGH } else { nl::RTM_DELNEIGH };
+        let mut r = Request::new(kind as u32, nl::NLM_F_CREATE | nl::NLM_F_REPLACE | nl::NLM_F_ACK, seq);
+        // struct ndmsg: family, index, state, flags.
+        r.put(&[libc::AF_BRIDGE as u8, 0, 0, 0]);
+        r.put(&bridge.to_ne_bytes());
+        r.put(&NUD_PERMANENT.to_ne_bytes());
+        r.put(&[NTF_SELF, 0]);
+        r.attribute(NDA_LLADDR, &mac);
+        r
+    }
+
+    /// A request about a link, with IFF_UP to be as it is said, if it is.
+    fn link(kind: u32, flags: u32, seq: u32, ifindex: u32, up: Option<bool>) -> Request {
+        let mut r = Request::new(kind, flags | nl::NLM_F_ACK, seq);
+        let flag = |on: bool| if on { (IFF_UP as u32).to_ne_bytes() } else { [0; 4] };
+        r.put(&[0; 4]);
+        r.put(&ifindex.to_ne_bytes());
+        r.put(&flag(up == Some(true)));
+        r.put(&flag(up.is_some()));
         r
     }
 

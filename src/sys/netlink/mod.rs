@@ -10,6 +10,7 @@
 
 pub mod message;
 pub mod monitor;
+pub mod nftables;
 pub mod own_route;
 pub mod request;
 pub mod route;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::message::{self, Message, Request, error_of, messages};
 use super::{BUFFER, Reception, Socket};
+use crate::router::VmacSpec;
 use crate::router::event::{AddressSpec, LinkAddress, LinkInfo};
 use crate::sys::memory;
 use crate::sys::sockopt;
@@ -132,6 +133,37 @@ impl Rtnl {
         match self.acknowledged(request) {
             Ok(()) => Ok(true),
             Err(Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::NXIO) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Makes a macvlan, down; the error number.
+    pub fn add_macvlan(&mut self, spec: &VmacSpec<'_>) -> Result<(), i32> {
+        let request = Request::add_macvlan(self.next_seq(), spec);
+        self.acknowledged(request).map_err(Errno::raw_os_error)
+    }
+
+    /// Sets a link up or down.
+    pub fn set_link(&mut self, ifindex: u32, up: bool) -> io::Result<()> {
+        let request = Request::set_link(self.next_seq(), ifindex, up);
+        Ok(self.acknowledged(request)?)
+    }
+
+    /// Says that frames for `mac` are a bridge's own, or no longer.
+    pub fn bridge_owns(&mut self, bridge: u32, mac: [u8; 6], owns: bool) -> io::Result<()> {
+        let request = Request::bridge_owns(self.next_seq(), bridge, mac, owns);
+        match self.acknowledged(request) {
+            // It was not known, or the bridge is gone.
+            Ok(()) | Err(Errno::NOENT | Errno::NODEV) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Removes a link; no error if it is gone.
+    pub fn remove_link(&mut self, ifindex: u32) -> io::Result<()> {
+        let request = Request::remove_link(self.next_seq(), ifindex);
+        match self.acknowledged(request) {
+            Ok(()) | Err(Errno::NODEV) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

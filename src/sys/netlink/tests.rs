@@ -10,7 +10,7 @@ use crate::router::event::{AddressId, AddressSpec, LinkAddress};
 use crate::sys::testnet::{eventually, in_namespace, index, ip, ip_says};
 
 fn spec<'a>(ifindex: u32, address: &str, prefix: u8, label: &'a str) -> AddressSpec<'a> {
-    AddressSpec { id: AddressId(0), ifindex, ip: address.parse().unwrap(), prefix, scope: None, label }
+    AddressSpec { id: AddressId(0), ifindex, ip: address.parse().unwrap(), prefix, scope: None, label, vmac: false }
 }
 
 fn addresses(rtnl: &mut Rtnl, ifindex: u32) -> AddressList {

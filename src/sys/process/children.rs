@@ -137,6 +137,23 @@ impl Children {
         room
     }
 
+    /// Reaps one that the program before us in this process has started, when it ends.
+    pub fn adopt(&self, pid: u32) {
+        let mut slots = self.slots.borrow_mut();
+        let (free, pid) = (slots.iter_mut().find(|s| s.is_none()), Pid::from_raw(pid as i32));
+        if let (Some(slot), Some(pid)) = (free, pid) {
+            let leftovers = Leftovers::Keep;
+            *slot = Some(Slot { pid, leftovers, ended: None, waker: None, owned: false, stuck: false });
+        }
+    }
+
+    /// Those that have been started and not been reaped.
+    pub fn pids(&self) -> Vec<u32> {
+        let slots = self.slots.borrow();
+        let running = slots.iter().flatten().filter(|s| s.ended.is_none());
+        running.map(|s| s.pid.as_raw_nonzero().get() as u32).collect()
+    }
+
     /// How many have been started and not been reaped.
     pub fn running(&self) -> usize {
         self.slots.borrow().iter().flatten().filter(|s| s.ended.is_none()).count()

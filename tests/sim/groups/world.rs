@@ -409,6 +409,9 @@ impl Did {
             Action::Changed(t) => Did::Changed { lan: present[t.instance.0 as usize], from: t.from, to: t.to },
             Action::GroupChanged(t) => Did::Group { from: t.from, to: t.to },
             Action::AddRoute(_) | Action::KeepRoute(_) | Action::RemoveRoute(_) => return None,
+            Action::AddVmac(_) | Action::SetVmac { .. } | Action::RemoveVmac { .. } => {
+                unreachable!("nobody has a vmac")
+            }
             Action::Announce { .. } | Action::Rebind { .. } | Action::Report(_) => return None,
         })
     }

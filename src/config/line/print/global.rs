@@ -6,6 +6,7 @@ use super::{Quoted, named, write_address, write_route};
 use crate::config::line::statement::{LEVEL_NAMES, LEVELS};
 use crate::config::model::{Config, Lifecycle};
 use crate::text::{Duration, Text, Written};
+use crate::vrrp::timing::Micros;
 
 /// Writes them; false if there is none to write.
 pub(super) fn write(config: &Config, t: &mut Text<'_>) -> Written<bool> {
@@ -47,6 +48,16 @@ pub(super) fn write(config: &Config, t: &mut Text<'_>) -> Written<bool> {
                 uwrite!(t, " timeout {}", Duration(of.timeout))
             }
         })?;
+    }
+    for delay in &config.link_delays {
+        any = true;
+        uwrite!(t, "interface-delay {}", word(delay.interface))?;
+        for (name, time) in [("down", delay.down), ("up", delay.up)] {
+            if time > Micros::ZERO {
+                uwrite!(t, " {} {}", name, Duration(time))?;
+            }
+        }
+        t.write_str("\n")?;
     }
     for address in config.static_addresses.of(&config.addresses) {
         any = true;

@@ -4,9 +4,10 @@ mod checks;
 mod routes;
 
 use std::format;
+use std::string::String;
 
 use super::*;
-use crate::config::model::{MAX_ADDRESSES, MAX_INSTANCES, MAX_LINKS, MAX_PEERS, MAX_STRINGS};
+use crate::config::model::{MAX_ADDRESSES, MAX_DELAYS, MAX_INSTANCES, MAX_LINKS, MAX_PEERS, MAX_STRINGS};
 
 /// What is said about an instance line that has what `properties` add; `f:1:` is taken off.
 fn instance(properties: &str) -> String {
@@ -77,19 +78,77 @@ fn tracked_interfaces() {
     assert_eq!(said, "f:1:74: warning: instance 'a' has priority 255, which no weight changes: wan has no effect\n");
 }
 
+/// Delays of links.
+#[test]
+fn delays() {
+    let needs = "'interface-delay' needs 'down DURATION' or 'up DURATION', or both";
+    each(&[
+        ("interface-delay", "2:16: 'interface-delay' needs the name of a network interface"),
+        ("interface-delay eth0", &format!("2:21: {needs}")),
+        ("interface-delay eth0 2s", &format!("2:22: {needs}, not '2s'")),
+        ("interface-delay eth0 down", "2:26: 'down' needs a duration up to 255s, such as 2s"),
+        ("interface-delay eth0 down 0", "2:27: 'down' needs a duration up to 255s, such as 2s, not '0'"),
+        ("interface-delay eth0 up 256s", "2:25: 'up' needs a duration up to 255s, such as 2s, not '256s'"),
+        ("interface-delay eth0 down 1s down 2s", "2:30: 'down' given twice"),
+        (
+            "interface-delay eth0 up 1s dwon 1s",
+            "2:28: unexpected 'dwon' behind 'interface-delay': expected the end of the line",
+        ),
+        (
+            "interface-delay eth0 up 1s\ninterface-delay eth0 down 1s",
+            "3:17: the delays of eth0 are there already, at line 2: expected them once",
+        ),
+        (
+            "interface-delay wan down 1s",
+            "2:17: warning: no instance is on wan and nothing tracks it: its delays have no effect",
+        ),
+        ("track-interface wan weight 5\ninterface-delay wan down 9s", ""),
+        (
+            "interface-delay eth0 down 2.001s",
+            "2:17: warning: without eth0 instance 'a' may become Active before the loss counts: \
+             expected 'down' of at most two adverts, 2s",
+        ),
+        ("interface-delay eth0 down 2s up 255s", ""),
+        ("interface-delay eth0 down 3s\nadvert 1.5s", ""),
+        ("track-primary maybe", "2:15: 'track-primary' needs 'on' or 'off', not 'maybe'"),
+        ("track-primary off\ninterface-delay eth0 down 9s", ""),
+    ]);
+    let many: String = (0..=MAX_DELAYS).map(|n| format!("interface-delay e{n} down 1s\n")).collect();
+    let (_, said) = read(format!("instance a on e0 vrid 1 address 192.0.2.1\n{many}"));
+    assert!(said.contains(&format!("more than {MAX_DELAYS} interfaces with a delay (MAX_DELAYS)")), "{said}");
+}
+
 /// What later versions read is told from what nobody reads.
 #[test]
 fn later() {
     each(&[
         ("include /etc/more.conf", "2:1: 'include' is not supported yet by this version"),
         (
-            "accept all vmac priority 0",
-            "2:1: 'accept' is not supported yet by this version\n\
-             2:12: 'vmac' is not supported yet by this version\n\
-             2:26: 'priority' needs a number from 1 to 255, not '0'",
+            "rule all ttl priority 0",
+            "2:1: 'rule' is not supported yet by this version\n\
+             2:10: 'ttl' is not supported yet by this version\n\
+             2:23: 'priority' needs a number from 1 to 255, not '0'",
         ),
         ("version 2+3", "2:9: 'version 2+3' is not supported yet by this version"),
     ]);
+}
+
+/// A virtual MAC address stands on an interface of its own.
+#[test]
+fn vmac() {
+    each(&[
+        ("vmac eth0", "2:1: a 'vmac' cannot be an interface of instance 'a' too: expected it with another name"),
+        ("vmac-base on", "2:1: warning: instance 'a' has no use for 'vmac-base': it has no 'vmac'"),
+        ("vmac a/b", "2:6: 'a/b' is no interface name: expected one without blanks, '/' and ':'"),
+        ("accept maybe", "2:8: 'accept' needs 'on' or 'off', not 'maybe'"),
+        ("vmac vmac x", "2:6: 'vmac' given twice, first at line 2"),
+    ]);
+    let two = "instance a on eth0 vrid 1 vmac address 192.0.2.1\ninstance b on ";
+    for (more, at) in [("eth1 vrid 1 vmac address 192.0.2.9", 27), ("vrrp4.1 vrid 2 address 192.0.2.9", 10)] {
+        let (_, said) = read(format!("{two}{more}"));
+        let expected = "a 'vmac' cannot be an interface of instance 'a' too: expected it with another name";
+        assert_eq!(said, format!("f:2:{at}: {expected}\n"), "{more}");
+    }
 }
 
 #[test]

@@ -84,6 +84,27 @@ fn every_construct() {
     same_again(&c);
 }
 
+/// A virtual MAC address with a name of its own or the usual one, and what adverts and packets do with it.
+#[test]
+fn vmac() {
+    let text = "instance a on eth0 vrid 51 priority 100\n  vmac vrrp4.51\n  accept off\n  address 192.0.2.1/24\n\n\
+        instance b on eth0 vrid 51 priority 100\n  vmac vrrp6.51\n  vmac-base on\n  address fe80::1/64\n\n\
+        instance c on eth0 vrid 52 priority 100\n  vmac \"priority\"\n  address 192.0.2.2/24\n\n\
+        instance d on eth0 vrid 53 priority 100\n  vmac v\n  unicast 192.0.2.7\n  peer 192.0.2.8\n  address 192.0.2.3/24\n";
+    let c = good(
+        "defaults accept off\ninstance a on eth0 vrid 51 vmac address 192.0.2.1/24\n\
+        defaults accept on vmac-base on\ninstance b on eth0 vmac vrid 51 address fe80::1/64\n\
+        instance c on eth0 vrid 52 vmac-base off vmac \"priority\"\naddress 192.0.2.2/24\n\
+        instance d on eth0 vrid 53 vmac-base off vmac v unicast 192.0.2.7 peer 192.0.2.8 address 192.0.2.3/24\n",
+    );
+    assert_eq!(printed(&c), text);
+    assert!(c.instances[3].vmac_base, "a unicast advert leaves from the interface itself");
+    assert_eq!(c.instances[0].virtual_mac(), [0, 0, 0x5e, 0, 1, 51]);
+    assert_eq!(c.instances[1].virtual_mac(), [0, 0, 0x5e, 0, 2, 51]);
+    assert_eq!(c.device_of(&c.instances[2], &c.addresses[2]), "priority");
+    same_again(&c);
+}
+
 /// Built-in defaults, and the canonical form of the least that there can be.
 #[test]
 fn least() {
@@ -191,6 +212,11 @@ fn all_routes(c: &Config) -> (Vec<(Route, String)>, Vec<Range>, usize) {
     (all, ranges.collect(), c.static_addresses.len.into())
 }
 
+/// Every interface with a delay: its name, down and up.
+fn delays(c: &Config) -> Vec<(String, Micros, Micros)> {
+    c.link_delays.iter().map(|d| (c.str(d.interface).into(), d.down, d.up)).collect()
+}
+
 /// Whether it is a check, its name, its weight, `reverse`.
 fn tracked(c: &Config, tracks: &[Track]) -> Vec<(bool, String, i16, bool)> {
     let one = |t: &Track| (matches!(t.what, Tracked::Check(_)), c.str(t.what.name()).into(), t.weight, t.reverse);
@@ -208,6 +234,7 @@ fn same_again(c: &Config) {
     assert_eq!((c.log_level, c.startup_delay), (again.log_level, again.startup_delay));
     assert_eq!(c.instances.len(), again.instances.len());
     assert_eq!(all_routes(c), all_routes(&again));
+    assert_eq!(delays(c), delays(&again));
     for (a, b) in c.instances.iter().zip(&again.instances) {
         assert_eq!(meaning(c, a), meaning(&again, b), "in:\n{text}");
     }
@@ -323,6 +350,7 @@ fn build(c: &mut Config, n: u8, plan: &Plan) {
     if i.start == Start::Master {
         i.preempt = Preempt::On;
     }
+    i.track_primary = plan.flags.3;
     i.garp.delay = plan.garp.0;
     i.garp.refresh = if plan.garp.1 < Micros::from_millis(100) { Micros::ZERO } else { plan.garp.1 };
     (i.garp.repeat, i.garp.refresh_repeat) = (plan.numbers.1, plan.numbers.2);
@@ -394,6 +422,7 @@ proptest! {
         plans in proptest::collection::vec(plan(), 1..5),
         more in checks::plan(),
         of_routes in routes::plan(),
+        of_links in proptest::collection::vec((interface(), 0..=255_000_000u64, 1..=255_000_000u64, any::<bool>()), 0..4),
     ) {
         let mut c = Config { log_unknown: bits.0, strict: bits.1, startup_delay, ..Config::default() };
         c.log_level = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug][level];
@@ -403,6 +432,11 @@ proptest! {
         }
         checks::build(&mut c, &more);
         routes::build(&mut c, &of_routes);
+        for (n, (name, a, b, swapped)) in of_links.iter().enumerate() {
+            let interface = c.strings.add(&format!("{n}{name}")).unwrap();
+            let (down, up) = if *swapped { (*b, *a) } else { (*a, *b) };
+            c.link_delays.push(LinkDelay { interface, down: Micros(down), up: Micros(up) }).unwrap();
+        }
         same_again(&c);
     }
 }

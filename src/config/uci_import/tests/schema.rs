@@ -272,9 +272,12 @@ fn options() {
         ("option auth_type 'AH'\noption auth_pass 'x'", "", "'auth_type AH' is not supported"),
         ("option auth_type 'PASS'\noption auth_pass '123456789'", "  auth pass 12345678\n", "only those count"),
         ("option native_ipv6 '0'", "", "'native_ipv6' is off, as it says"),
-        ("option use_vmac '1'", "", "'use_vmac' is not supported: the addresses are announced"),
-        ("option no_accept '1'", "", "'no_accept' is not supported"),
-        ("option dont_track_primary '1'", "", "'dont_track_primary' is not supported"),
+        ("option use_vmac '1'", "  vmac vrrp.51\n", ""),
+        ("option use_vmac '1'\noption vmac_xmit_base '1'", "  vmac vrrp.51\n  vmac-base on\n", ""),
+        ("option vmac_xmit_base '1'", "", ""),
+        ("option no_accept '1'", "  accept off\n", ""),
+        ("option accept '1'", "", ""),
+        ("option dont_track_primary '0'", "", "'dont_track_primary' is off, as it says"),
         ("option smtp_alert '1'", "", "'smtp_alert' is not supported: no mail"),
         ("option lvs_sync_daemon_interface 'eth0'", "", "'lvs_sync_daemon_interface' is not supported"),
         ("option prioritty '7'", "", "unknown option 'prioritty' of 'vrrp_instance', did you mean 'priority'?"),
@@ -364,15 +367,13 @@ fn routes() {
 fn not_yet() {
     let (printed, said) = instance(
         "",
-        "config interface_up_down_delays\n option device eth0\n option down_delay 2\n\
-         config interface_up_down_delays\n option device eth0\n\
+        "config interface_up_down_delays\n option device eth0\n\
          config bfd_instance\n option name b\n option neighbor_ip 192.0.2.3\n\
          config virtual_server\n option ipaddr 1.2.3.4\nconfig real_server x\n list url u\nconfig url\n\
          config vrrp_instnace\n option name x",
     );
     assert_eq!(printed, "");
     for wanted in [
-        "interface_up_down_delays 'eth0' is not supported yet by this version",
         "'interface_up_down_delays' without 'device' or 'down_delay'",
         "'bfd_instance' is not supported: nothing is tracked by BFD",
         "'virtual_server' is not supported: LVS",
@@ -382,7 +383,27 @@ fn not_yet() {
     ] {
         assert_eq!(said.matches(wanted).count(), 1, "{wanted} in:\n{said}");
     }
-    assert_eq!(said.lines().count(), 7, "{said}");
+    assert_eq!(said.lines().count(), 6, "{said}");
+}
+
+/// Delays of links, by the name of a network or a device, and an instance that does not mind its own.
+#[test]
+fn delays() {
+    let section = |lines: &str| format!("config interface_up_down_delays\n{lines}");
+    let (printed, said) = instance(
+        "option dont_track_primary '1'",
+        &(section(" option device eth0\n option down_delay 1.5\n option up_delay 0.25\n")
+            + &section(" option device f\n option down_delay 3\n")
+            + &section(" option device g\n option down_delay 0\n")),
+    );
+    let wanted = "interface-delay eth0 down 150cs up 25cs\ninterface-delay f down 3s\n";
+    assert!(printed.contains(wanted) && printed.contains("  track-primary off\n"), "{printed}");
+    assert!(said.contains("no instance is on f and nothing tracks it"), "{said}");
+    let (printed, said) = instance("", &section(" option device eth0\n option down_delay 9\n option up_delay 9\n"));
+    assert!(printed.contains("interface-delay eth0 down 2s up 2s\n"), "{printed}");
+    assert!(said.contains("they are shortened to 2s, as keepalived does"), "{said}");
+    let (_, said) = instance("", &section(" option device eth0\n option down_delay 256\n"));
+    assert!(said.contains("'down_delay' needs seconds from 0 to 255, not '256'"), "{said}");
 }
 
 /// A section may go on further below, and be named before it stands in the file.
@@ -399,6 +420,33 @@ fn merged() {
     assert_eq!(printed, "instance i on e vrid 3 priority 9\n  address 10.0.0.1/24\n  address 10.0.0.2/24\n");
 }
 
+/// What the init script of our own package reads is no matter of the configuration, and not mentioned.
+#[test]
+fn options_of_the_init_script() {
+    let text = "config ipaddress\n option name a\n option address 10.0.0.1\nconfig vrrp_instance\n option name i\n\
+                option interface e\n option virtual_router_id 3\n list virtual_ipaddress a\n";
+    let options = "config globals globals\n option config_file /etc/picovrrp.conf\n option uci_file /etc/config/x\n\
+                   option firewall 0\n option realtime 50\n option lock_memory 1\n";
+    let (with, without) = (import_text(&format!("{options}{text}")), import_text(text));
+    assert_eq!((with.said.as_str(), with.printed), ("", without.printed));
+}
+
+/// The commands of hooks are known by their places, so that it is seen whether they can be run.
+#[test]
+fn hooks_are_noted() {
+    let text = "config vrrp_sync_group\n option name g\n list group i\n option notify_fault /fault\n\
+                config ipaddress\n option name a\n option address 10.0.0.1\nconfig vrrp_instance\n option name i\n\
+                option interface e\n option virtual_router_id 3\n list virtual_ipaddress a\n option notify '/any x'\n";
+    let (mut config, mut diag, mut commands) = (Config::default(), Diagnostics::new(), Commands::new());
+    let networks = Networks::new();
+    let options = Options { mode: Mode::Strict, strict: false, networks: &networks };
+    import(&mut text.as_bytes(), &options, &mut config, &mut diag, Some(&mut commands)).unwrap();
+    assert_eq!(diag.errors(), 0);
+    let mut noted: Vec<_> = commands.list().iter().map(|c| (c.at.line, c.what, config.str(c.command))).collect();
+    noted.sort();
+    assert_eq!(noted, [(4, "notify_fault", "/fault"), (13, "notify", "/any x")]);
+}
+
 #[test]
 fn outcomes() {
     let got = import_text("config globals 'globals'\n option enabled 0\n option alt_config_file /etc/ka.conf\n");
@@ -413,7 +461,7 @@ fn outcomes() {
 /// `--strict` makes errors of what is lost, not of how something was understood.
 #[test]
 fn strict() {
-    for (more, errors) in [("option use_vmac 1", 1), ("option use_vmac 0", 0), ("option nothing 1", 1)] {
+    for (more, errors) in [("option smtp_alert 1", 1), ("option smtp_alert 0", 0), ("option nothing 1", 1)] {
         let text = format!(
             "config ipaddress\n option name a\n option address 10.0.0.1\nconfig vrrp_instance\n option name i\n\
              option interface lan\n option virtual_router_id 3\n list virtual_ipaddress a\n{more}\n"

@@ -1,0 +1,4 @@
+# The binary is built already.
+
+RUST_ARCH_DEPENDS :=
+RustBinPackage =

@@ -26,13 +26,16 @@ same "files" "$(TZ=UTC dpkg-deb -c "$file" | awk '!/\/$/ { print $1, $2, $4, $6 
 -rw-r--r-- root/root 2023-11-14 ./usr/share/doc/picovrrp/keepalived.md
 -rw-r--r-- root/root 2023-11-14 ./usr/share/doc/picovrrp/status.md
 L
-same "fields" "$(dpkg-deb -f "$file" Package Version Architecture Section Priority)" <<L
+same "fields" "$(dpkg-deb -f "$file" Package Version Architecture Maintainer Section Priority)" <<L
 Package: picovrrp
 Version: $version-1
 Architecture: armhf
+Maintainer: nobody <nobody@example.org>
 Section: net
 Priority: optional
 L
+deb arm64 --maintainer "A. Person <person@example.net>" --out "$tmp/who" >/dev/null
+same "maintainer" "$(dpkg-deb -f "$tmp/who/picovrrp_$version-1_arm64.deb" Maintainer)" <<<"A. Person <person@example.net>"
 same "conffiles" "$(dpkg-deb -I "$file" conffiles)" <<<"/etc/picovrrp.conf"
 for script in postinst prerm postrm; do
     dpkg-deb -I "$file" "$script" | sh -n

@@ -53,7 +53,7 @@ pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
 pub use takeover::Takeover;
-pub use upgrade::{Before, Saved, UNDERSTOOD, probed};
+pub use upgrade::{Before, Saved, UNDERSTOOD, VERSION as STATE_VERSION, probed};
 
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);

@@ -111,7 +111,7 @@ pub fn take(token: &OwnedFd) -> bool {
 
 /// Which network namespace this thread is in; 0 where that cannot be known.
 pub fn network() -> u64 {
-    rustix::fs::stat("/proc/thread-self/ns/net").map_or(0, |s| s.st_ino as u64)
+    rustix::fs::stat("/proc/thread-self/ns/net").map_or(0, |s| s.st_ino)
 }
 
 /// A file in memory that holds these bytes, and can be changed no more.

@@ -65,6 +65,31 @@ impl Picovrrp {
         Picovrrp { process, binary, run_dir, config: file }
     }
 
+    /// Starts another beside it that takes over from it, with further options.
+    pub(crate) fn successor(&self, node: &Node, options: &[&str]) -> Self {
+        let mut command = node.ns().command(&self.binary.to_string_lossy());
+        command.arg("--run-dir").arg(&self.run_dir).args(["run", "--takeover", "--log-stderr", "-f"]);
+        command.arg(&self.config).args(options);
+        let log = node.dir().join(format!("after-{}.log", self.process.pid()));
+        let process = Process::start(&format!("the next picovrrp on {}", node.name()), command, log, node.ns());
+        Picovrrp { process, binary: self.binary.clone(), run_dir: self.run_dir.clone(), config: self.config.clone() }
+    }
+
+    /// Another process takes over from it, and it ends.
+    #[track_caller]
+    pub(crate) fn take_over(&mut self, node: &Node) {
+        let next = self.successor(node, &[]);
+        let mut old = std::mem::replace(self, next);
+        let ended = old.process.wait_exit(Duration::from_secs(20));
+        assert!(ended.success(), "{ended}: {}{}", old.process.log(), self.process.log());
+        assert_eq!(self.process.log_lines("taken over from process"), 1, "{}", self.process.log());
+    }
+
+    /// Its run directory.
+    pub(crate) fn run_dir(&self) -> &std::path::Path {
+        &self.run_dir
+    }
+
     /// Starts it and waits until its only instance is in `state`.
     #[track_caller]
     pub(crate) fn start_until(node: &Node, config: &str, state: &str) -> Self {

@@ -78,6 +78,8 @@ def one_router(vm, capture, results, short):
     seen = [status.get(key) for key in ("name", "state", "effective_priority")]
     results.check("status --json", seen == ["lan", "MASTER", PRIORITY[vm.name]], f"{seen}")
     results.check("one thread", vm.must(f"ls /proc/{pid}/task | wc -l").strip() == "1")
+    # What a client needed is given back at the first advert 8 s after it.
+    time.sleep(10)
     figure_memory(results, "with one instance", vm, pid, 300)
 
     asked = time.time()

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, Task};
 
-use super::{Core, hooks};
+use super::{Core, hooks, spawn};
 use crate::check::dns::{Dns, Query};
 use crate::check::file::File;
 use crate::check::http::{Expect, Http, Url};
@@ -92,7 +92,7 @@ impl Tasks {
         };
         for c in 0..n {
             let task = Checking { context, core: core.clone(), check: c, generation };
-            self.tasks.push(executor.spawn(run(task, children, permits.clone(), n)));
+            self.tasks.push(spawn(executor, run(task, children, permits.clone(), n)));
         }
     }
 

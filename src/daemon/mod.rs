@@ -7,11 +7,12 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Waker;
 
 use heapless::Vec;
-use smol::LocalExecutor;
+use smol::{LocalExecutor, Task};
 
 use crate::config::diagnostics::Diagnostics;
 use crate::config::model::{Config, MAX_CHECKS, MAX_INSTANCES, MAX_LINKS};
@@ -281,8 +282,8 @@ impl Daemon {
         let (ended, halt) = (Cell::new(false), core.borrow().halt.clone());
         let halt = &*halt;
         let executor = LocalExecutor::new();
-        executor.spawn(notifier.serve(context, children, hooks)).detach();
-        executor.spawn(start_up(context, children, core, halt)).detach();
+        spawn(&executor, notifier.serve(context, children, hooks)).detach();
+        spawn(&executor, start_up(context, children, core, halt)).detach();
         let mut checks = checks::Tasks::default();
         let mut ending = None;
         let driver = Driver::new();
@@ -311,7 +312,7 @@ impl Daemon {
                     if left > 0 {
                         log::warn!("{left} states were not told to hooks: those before them took too long");
                     }
-                    ending = Some(executor.spawn(shut_down(context, children, core, &ended)));
+                    ending = Some(spawn(&executor, shut_down(context, children, core, &ended)));
                 }
                 let core = core.borrow();
                 if ended.get() || done(&core.router) {
@@ -340,9 +341,8 @@ impl Daemon {
                                 core.borrow_mut().turn_away(&connection, uid, now);
                             } else if clients.admit() {
                                 core.borrow_mut().calm_at = Some(now + CALM);
-                                executor
-                                    .spawn(clients::serve(clients, context, children, core.clone(), connection))
-                                    .detach();
+                                let task = clients::serve(clients, context, children, core.clone(), connection);
+                                spawn(&executor, task).detach();
                             }
                         }
                     }
@@ -380,6 +380,12 @@ impl Daemon {
 /// Whether what the start, a reload or a client needed is to be given back now.
 fn calm(core: &RefCell<Core>, now: Instant) -> bool {
     core.borrow_mut().calm_at.take_if(|at| *at <= now).is_some()
+}
+
+/// All tasks are of one type, whatever they do: what the executor does with them is compiled once.
+fn spawn<'a>(executor: &LocalExecutor<'a>, task: impl Future<Output = ()> + 'a) -> Task<()> {
+    let task: Pin<Box<dyn Future<Output = ()> + 'a>> = Box::pin(task);
+    executor.spawn(task)
 }
 
 /// The command of the start, and then the instances.

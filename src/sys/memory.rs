@@ -43,3 +43,12 @@ pub fn give_back() {
     // SAFETY: between the two is what the file holds, read-only: it is mapped again, the same, when it is used.
     let _ = unsafe { madvise(start as *mut c_void, end - start, Advice::LinuxDontNeed) };
 }
+
+/// What std asks for functions that a C library may have or not. A static program has no more than is linked, so the
+/// answer is always none; musl's own brings `printf` along for a message that nobody reads.
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+// SAFETY: the name is the C library's and so is the meaning: it may always answer that there is no such symbol.
+#[unsafe(no_mangle)]
+extern "C" fn dlsym(_library: *mut c_void, _name: *const core::ffi::c_char) -> *mut c_void {
+    core::ptr::null_mut()
+}

@@ -22,6 +22,7 @@ mod service;
 mod stalls;
 mod start;
 mod stress;
+mod supervised;
 mod takeover;
 mod tracking;
 mod upgrade;

@@ -51,7 +51,7 @@ pub(super) struct Io {
     pub(super) reactor: Rc<Reactor>,
     pub(super) rtnl: Rtnl,
     announcer: Announcer,
-    sockets: [Option<VrrpSocket>; MAX_SOCKETS],
+    sockets: [Option<Box<VrrpSocket>>; MAX_SOCKETS],
     /// Addresses that the ownership file names.
     pub(super) recorded: [bool; MAX_ADDRESSES],
     /// Addresses to put on when the file names them.
@@ -101,7 +101,7 @@ impl Io {
     }
 
     pub(super) fn socket(&self, at: usize) -> Option<&VrrpSocket> {
-        self.sockets.get(at)?.as_ref()
+        self.sockets.get(at)?.as_deref()
     }
 
     fn find(&self, ifindex: u32, family: Family) -> Option<usize> {
@@ -234,12 +234,12 @@ impl Io {
     pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> std::io::Result<usize> {
         let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
         self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
-        self.sockets[free] = Some(socket);
+        self.sockets[free] = Some(Box::new(socket));
         Ok(free)
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
-        self.sockets.iter().flatten()
+        self.sockets.iter().flatten().map(|s| &**s)
     }
 
     fn close(&mut self, at: usize) {

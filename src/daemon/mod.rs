@@ -21,6 +21,7 @@ use crate::sys::clock;
 use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
+use crate::sys::memory;
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
@@ -29,6 +30,7 @@ use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
 use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 mod checks;
@@ -62,6 +64,9 @@ const ROUTES: Token = Token(3);
 
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
+
+/// From the start, a reload or a client to the return of the memory that they needed. It is worth no wake-up of its own.
+const CALM: Micros = Micros::from_secs(8);
 
 /// How long the hooks of a stop are waited for.
 const STOP_HOOKS: Micros = Micros::from_secs(18);
@@ -125,7 +130,9 @@ pub struct Core {
     script_user: Option<User>,
     notifier: Rc<Notifier>,
     /// Parallel to the configuration's checks.
-    runs: Vec<checks::Runs, MAX_CHECKS>,
+    runs: Table<checks::Runs, MAX_CHECKS>,
+    /// When what the start, a reload or a client needed is given back: at the next wake-up after it.
+    calm_at: Option<Instant>,
     /// When we were told to stop.
     stopping: Option<Instant>,
     /// Raised then.
@@ -164,11 +171,15 @@ pub struct Daemon {
 
 impl Daemon {
     /// Opens what it needs, learns the interfaces and what an earlier run left, and starts the instances.
+    // Not inlined: what it takes of the stack is given back before the loop.
+    #[inline(never)]
     pub fn new(mut setup: Setup) -> io::Result<Daemon> {
         let signals = Signals::open()?;
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
         let monitor = Monitor::open()?;
+        // Ours may all be on one interface, beside some of its own.
+        let room = setup.config.addresses.len() + 16;
         let (router, rest) = match &setup.saved {
             None => (Router::new(setup.config), None),
             Some(saved) => {
@@ -197,7 +208,7 @@ impl Daemon {
             limiter: Limiter::new(),
             check_limiter: Limiter::new(),
             priority_limiter: Limiter::new(),
-            addresses: AddressList::new(),
+            addresses: AddressList::with_room(room),
             dirty: Vec::new(),
             route_watch: None,
             arps: Vec::new(),
@@ -207,7 +218,8 @@ impl Daemon {
             starting: false,
             script_user: None,
             notifier: Rc::new(Notifier::new()),
-            runs: Vec::new(),
+            runs: Table::new(),
+            calm_at: Some(clock::now() + CALM),
             stopping: None,
             coming: None,
             last_reload: None,
@@ -251,7 +263,7 @@ impl Daemon {
             signals,
             listener,
             ready: ReadyList::new(),
-            buffer: Box::new([0; RECEIVE_BUFFER]),
+            buffer: memory::zeroed(),
         })
     }
 
@@ -327,6 +339,7 @@ impl Daemon {
                             if let Some(uid) = connection.stranger() {
                                 core.borrow_mut().turn_away(&connection, uid, now);
                             } else if clients.admit() {
+                                core.borrow_mut().calm_at = Some(now + CALM);
                                 executor
                                     .spawn(clients::serve(clients, context, children, core.clone(), connection))
                                     .detach();
@@ -344,6 +357,9 @@ impl Daemon {
             context.wake_due(now);
             core.borrow_mut().timeout(&mut buffer[..], now);
             core.borrow_mut().change_over(now);
+            if calm(core, now) {
+                memory::give_back();
+            }
         }
     }
 
@@ -359,6 +375,11 @@ impl Daemon {
         let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
     }
+}
+
+/// Whether what the start, a reload or a client needed is to be given back now.
+fn calm(core: &RefCell<Core>, now: Instant) -> bool {
+    core.borrow_mut().calm_at.take_if(|at| *at <= now).is_some()
 }
 
 /// The command of the start, and then the instances.

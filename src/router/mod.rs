@@ -21,12 +21,13 @@
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
-use heapless::{Vec, index_map::FnvIndexMap};
+use heapless::index_map::FnvIndexMap;
 
 use crate::config::model::{
     Config, Family, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES, MAX_TRACKS, Preempt,
     Start,
 };
+use crate::table::Table;
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
 use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
@@ -148,18 +149,18 @@ enum Phase {
 pub struct Router {
     config: Box<Config>,
     phase: Phase,
-    links: Vec<Link, MAX_LINKS>,
-    slots: Vec<Slot, MAX_INSTANCES>,
+    links: Table<Link, MAX_LINKS>,
+    slots: Table<Slot, MAX_INSTANCES>,
     /// Parallel to the configuration's addresses.
-    vips: Vec<Vip, MAX_ADDRESSES>,
+    vips: Table<Vip, MAX_ADDRESSES>,
     /// Parallel to the configuration's routes.
-    routes: Vec<RouteSlot, MAX_ROUTES>,
+    routes: Table<RouteSlot, MAX_ROUTES>,
     /// Parallel to the configuration's checks.
-    checks: Vec<CheckSlot, MAX_CHECKS>,
+    checks: Table<CheckSlot, MAX_CHECKS>,
     /// Parallel to the configuration's groups.
-    groups: Vec<GroupSlot, MAX_GROUPS>,
+    groups: Table<GroupSlot, MAX_GROUPS>,
     /// What is tracked; parallel to the configuration's trackers.
-    tracked: Vec<Followed, MAX_TRACKS>,
+    tracked: Table<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
     /// When the next change of a link has lasted long enough to count.
@@ -173,13 +174,13 @@ impl Router {
         let mut router = Router {
             config,
             phase: Phase::New,
-            links: Vec::new(),
-            slots: Vec::new(),
-            vips: Vec::new(),
-            routes: Vec::new(),
-            checks: Vec::new(),
-            groups: Vec::new(),
-            tracked: Vec::new(),
+            links: Table::new(),
+            slots: Table::new(),
+            vips: Table::new(),
+            routes: Table::new(),
+            checks: Table::new(),
+            groups: Table::new(),
+            tracked: Table::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
             link_due: None,

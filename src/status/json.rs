@@ -10,7 +10,7 @@ use crate::control::{
     AddressStatus, CheckStatus, GroupStatus, InstanceStatus, ReloadStatus, Reply, RouteStatus, RouterStatus,
     TrackStatus,
 };
-use crate::text::{Ip, Stopped, Text, Written};
+use crate::text::{Ip, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
 use crate::vrrp::timing::Micros;
 
@@ -93,7 +93,7 @@ impl<'n> Json<'n> {
     }
 
     /// Begins an entry of `list`, unless it is not asked for; whether it did.
-    fn entry(&mut self, list: List, name: &str, t: &mut Text<'_>) -> Result<bool, Stopped> {
+    fn entry(&mut self, list: List, name: &str, t: &mut Text<'_>) -> Written<bool> {
         self.reach(list, t)?;
         self.skip = !wanted(self.only, name);
         if self.skip {

@@ -9,7 +9,7 @@ use crate::control::{
     TrackStatus,
 };
 use crate::router::event::Shown;
-use crate::text::{self, Duration, Ip, Seconds, Stopped, Text, Written};
+use crate::text::{self, Duration, Ip, Seconds, Text, Written};
 use crate::vrrp::stats::GlobalStats;
 use crate::vrrp::timing::Micros;
 
@@ -36,7 +36,7 @@ impl<'n> Table<'n> {
     }
 
     /// Begins a line under `heading`, unless `name` is not asked for; whether it did.
-    fn entry(&mut self, heading: &'static str, name: &str, t: &mut Text<'_>) -> Result<bool, Stopped> {
+    fn entry(&mut self, heading: &'static str, name: &str, t: &mut Text<'_>) -> Written<bool> {
         self.skip = !wanted(self.only, name);
         if self.skip {
             return Ok(false);

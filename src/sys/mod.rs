@@ -8,6 +8,7 @@
 //! - [`echo`]: raw sockets for ICMP echo.
 //! - [`neighbour`]: gratuitous ARP and unsolicited neighbour advertisements.
 //! - [`process`], [`script_security`]: programs run safely, and only if they are safe.
+//! - [`heap`], [`memory`]: the program's heap, and what is given back when it is not needed again.
 //! - [`handover`]: descriptors and bytes that outlive this program in its process.
 //! - [`signal`], [`syslog`], [`files`], [`privilege`], [`control_socket`]: the rest of a daemon's life.
 //!
@@ -21,6 +22,8 @@ pub mod echo;
 pub mod files;
 pub mod filter;
 pub mod handover;
+pub mod heap;
+pub mod memory;
 pub mod neighbour;
 pub mod netlink;
 pub mod privilege;

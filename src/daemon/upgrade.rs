@@ -38,7 +38,7 @@ const PROBE: &str = "PICOVRRP_PROBE";
 pub const UNDERSTOOD: &str = "this state is understood";
 
 /// The version of the state: raised with every change of what is written.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.

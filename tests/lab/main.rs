@@ -24,6 +24,7 @@ mod start;
 mod stress;
 mod tracking;
 mod upgrade;
+mod versions;
 mod vmac;
 mod watch;
 mod yields;

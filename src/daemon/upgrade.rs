@@ -40,7 +40,7 @@ const PROBE: &str = "PICOVRRP_PROBE";
 pub const UNDERSTOOD: &str = "this state is understood";
 
 /// The version of the state: raised with every change of what is written, and of how another process is sent it.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 pub(super) const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.

@@ -112,6 +112,8 @@ struct Slot {
     stale: bool,
     announce: Announce,
     forms: checksum::Forms,
+    /// Under `version 2+3`: who was heard last in version 3, and until when its version 2 is ignored.
+    in_v3: Option<(IpAddr, Instant)>,
     /// The Active router that was heard last.
     master: Option<(IpAddr, u8)>,
     stats: InstanceStats,
@@ -392,6 +394,7 @@ impl Router {
         let preempt = if instance.start == Start::Master { Preempt::On } else { instance.preempt };
         Parameters {
             version: instance.version,
+            also_v2: instance.also_v2,
             priority: self.slots[i].priority,
             advertisement_interval: instance.advert,
             preempt: preempt != Preempt::Off,
@@ -544,6 +547,7 @@ impl Slot {
             stale: false,
             announce: Announce::default(),
             forms: checksum::Forms::default(),
+            in_v3: None,
             master: None,
             stats: InstanceStats::default(),
             last_event: LastEvent::None,

@@ -74,6 +74,9 @@ impl<'n> Table<'n> {
         plain(i.name, t)?;
         t.write_str("\n")?;
         let note = |t: &mut Text<'_>, words: &str| uwrite!(t, "        {}\n", words);
+        if i.also_v2 {
+            note(t, "speaks version 2 too")?;
+        }
         if let Some(fault) = i.fault {
             note(t, fault.words())?;
         }

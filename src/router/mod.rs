@@ -97,6 +97,9 @@ struct Slot {
     /// Its sync group.
     #[serde(skip)]
     group: Option<u8>,
+    /// What the group has counted of it: that it is Active, that it yields.
+    #[serde(skip)]
+    counted: (bool, bool),
     /// Its macvlan, if it has a virtual MAC address.
     vmac: Option<Vmac>,
     /// Handed over on purpose: until this moment it stays Backup, and all of its group.
@@ -400,7 +403,7 @@ impl Router {
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
-            aside: self.slots[i].parting || self.yielded(i).is_some(),
+            aside: self.slots[i].parting || self.slots[i].yielded.is_some() || self.group_yields(i),
         }
     }
 
@@ -497,6 +500,7 @@ impl Router {
     }
 
     fn rearm(&mut self, i: usize) {
+        self.count_member(i);
         let slot = &self.slots[i];
         let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
         let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
@@ -538,6 +542,7 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            counted: (false, false),
             vmac: None,
             yielded: None,
             parting: false,

@@ -361,17 +361,15 @@ impl Assembler<'_> {
                 });
             }
         }
-        if d.values.version == Version::V3 {
-            if advert > Centis::MAX_V3 {
-                let at = self.place(Slot::Advert);
-                self.wrong(at, &mut |t| {
-                    uwrite!(
-                        t,
-                        "speaks version 3, whose packets carry at most 40.95s: 'advert' cannot be {}",
-                        Duration(advert.micros())
-                    )
-                });
-            }
+        if d.values.version == Version::V3 && advert > Centis::MAX_V3 {
+            let at = self.place(Slot::Advert);
+            self.wrong(at, &mut |t| {
+                uwrite!(
+                    t,
+                    "speaks version 3, whose packets carry at most 40.95s: 'advert' cannot be {}",
+                    Duration(advert.micros())
+                )
+            });
         }
         if !d.values.speaks(2) {
             if d.marks.given(Slot::Auth) {

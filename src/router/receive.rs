@@ -10,7 +10,7 @@ use crate::config::model::{Config, Family, Instance};
 use crate::vrrp::election::{Heard, Outcome, State};
 use crate::vrrp::packet::{self, Auth, Checksum, Error, PRIORITY_OWNER, Packet, TTL};
 use crate::vrrp::stats::{InstanceStats, LastEvent};
-use crate::vrrp::timing::{Instant, Micros, Version};
+use crate::vrrp::timing::{Instant, Version};
 
 impl Router {
     pub(super) fn receive(&mut self, m: &Received<'_>, now: Instant, out: &mut dyn Actions) {
@@ -191,9 +191,8 @@ impl Router {
         }
         stats.advertisement_rcvd += 1;
         if instance.also_v2 && p.version() == Version::V3 {
-            // It ends between the second and the third advert that is missing: if it goes on in version 2
-            // alone, the third counts before its silence would.
-            slot.in_v3 = Some((m.source, now + Micros(interval.micros().0 * 5 / 2)));
+            // One interval and no more: where its next in version 3 is lost, the one in version 2 counts.
+            slot.in_v3 = Some((m.source, now + interval.micros()));
         }
         let source_greater = slot.source.is_some_and(|ours| m.source > ours);
         Ok(Some(Heard { version: p.version(), priority: p.priority(), interval, source_greater }))

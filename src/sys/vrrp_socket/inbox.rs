@@ -59,7 +59,7 @@ pub struct Inbox {
     /// All packets begin in one page of memory.
     near: Box<[[u8; NEAR]; MAX_TAKEN]>,
     /// What is longer goes on here. So much is mapped by itself, and takes no memory until it is written to.
-    far: Box<[[u8; LONGEST]]>,
+    far: Box<[u8]>,
     taken: [Taken; MAX_TAKEN],
     /// The kernel has no recvmmsg.
     singly: bool,
@@ -69,7 +69,7 @@ impl Default for Inbox {
     fn default() -> Inbox {
         Inbox {
             near: Box::new([[0; NEAR]; MAX_TAKEN]),
-            far: vec![[0; LONGEST]; MAX_TAKEN].into_boxed_slice(),
+            far: vec![0; LONGEST * MAX_TAKEN].into_boxed_slice(),
             taken: [Taken { len: 0, source: Ipv6Addr::UNSPECIFIED, told: Told::default() }; MAX_TAKEN],
             singly: false,
         }
@@ -84,7 +84,7 @@ impl Inbox {
         let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; MAX_TAKEN];
         let mut places = [const { MaybeUninit::<Place>::uninit() }; MAX_TAKEN];
         for k in 0..most {
-            let (near, far) = (&mut self.near[k], &mut self.far[k][NEAR..]);
+            let (near, far) = (&mut self.near[k], &mut self.far[k * LONGEST..][NEAR..LONGEST]);
             let place = places[k].write(Place {
                 vectors: [
                     iovec { iov_base: near.as_mut_ptr().cast(), iov_len: near.len() },
@@ -134,8 +134,9 @@ impl Inbox {
         let bytes = if len <= NEAR {
             &self.near[k][..len]
         } else {
-            self.far[k][..NEAR].copy_from_slice(&self.near[k]);
-            self.far[k].get(..len).unwrap_or(&[])
+            let far = &mut self.far[k * LONGEST..][..LONGEST];
+            far[..NEAR].copy_from_slice(&self.near[k]);
+            far.get(..len).unwrap_or(&[])
         };
         let parsed = match socket.family {
             Family::V4 => parse_v4(bytes),

@@ -30,12 +30,12 @@ pub(crate) fn both(round: usize) -> [Program; 2] {
 #[derive(Clone, Debug)]
 pub(crate) enum Watch {
     Nothing,
-    /// A command that is run again and again, and succeeds while all is well.
-    Script(PathBuf, Duration),
+    /// A command that is run every second, keepalived's shortest time, and succeeds while all is well.
+    Script(PathBuf),
     /// A file with a number: -254 is a failure.
     Number(PathBuf),
     /// A TCP port on the router itself: built in, with keepalived by the script.
-    Port(u16, PathBuf, Duration),
+    Port(u16, PathBuf),
 }
 
 /// What a router is to do.
@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) priority: u8,
     pub(crate) advert: Duration,
     pub(crate) watch: Watch,
+    /// So many times over.
+    pub(crate) copies: usize,
     /// Locked memory and real-time priority.
     pub(crate) realtime: bool,
     /// A further instance with priority 255, which advertises as soon as it is there.
@@ -60,7 +62,7 @@ const REALTIME: u8 = 50;
 impl Setup {
     /// One instance.
     pub(crate) fn one(priority: u8, advert: Duration) -> Self {
-        Setup { vrids: VRID..=VRID, priority, advert, watch: Watch::Nothing, realtime: false, owner: None }
+        Setup { vrids: VRID..=VRID, priority, advert, watch: Watch::Nothing, copies: 1, realtime: false, owner: None }
     }
 
     /// VRIDs 1 to `count`, all due at once.
@@ -89,16 +91,17 @@ impl Setup {
 
     fn picovrrp(&self) -> String {
         let centis = self.advert.as_millis() / 10;
-        let (check, track) = match &self.watch {
-            Watch::Nothing => (String::new(), ""),
-            Watch::Script(path, every) => {
-                (format!("check it script {} every {}ms\n", path.display(), every.as_millis()), "  track it\n")
-            }
-            Watch::Number(path) => (format!("check it file {}\n", path.display()), "  track it\n"),
-            Watch::Port(port, _, every) => {
-                (format!("check it tcp 127.0.0.1 {port} every {}ms\n", every.as_millis()), "  track it\n")
-            }
+        let kind = match &self.watch {
+            Watch::Nothing => None,
+            Watch::Script(path) => Some(format!("script {} every 1s", path.display())),
+            Watch::Number(path) => Some(format!("file {}", path.display())),
+            Watch::Port(port, _) => Some(format!("tcp 127.0.0.1 {port} every 1s")),
         };
+        let (mut check, mut track) = (String::new(), String::new());
+        for (n, kind) in std::iter::repeat_n(kind, self.copies).flatten().enumerate() {
+            let _ = writeln!(check, "check it{n} {kind}");
+            let _ = writeln!(track, "  track it{n}");
+        }
         let mut text = format!("defaults version 3 advert {centis}cs checksum pseudo garp delay 0\n{check}");
         for (vrid, priority) in self.instances() {
             let address = self.address(vrid);
@@ -109,19 +112,18 @@ impl Setup {
     }
 
     fn keepalived(&self) -> String {
-        let script = |path: &Path, every: Duration| {
-            let every = every.as_secs_f64();
-            format!("vrrp_script it {{\nscript \"{}\"\ninterval {every}\nuser root\n}}\n", path.display())
-        };
-        let (check, track) = match &self.watch {
-            Watch::Nothing => (String::new(), ""),
-            Watch::Script(path, every) | Watch::Port(_, path, every) => {
-                (script(path, *every), "track_script {\nit\n}\n")
+        let (kind, block) = match &self.watch {
+            Watch::Nothing => ("", None),
+            Watch::Script(path) | Watch::Port(_, path) => {
+                ("script", Some(format!("script \"{}\"\ninterval 1\nuser root", path.display())))
             }
-            Watch::Number(path) => {
-                (format!("track_file it {{\nfile \"{}\"\nweight 1\n}}\n", path.display()), "track_file {\nit\n}\n")
-            }
+            Watch::Number(path) => ("file", Some(format!("file \"{}\"\nweight 1", path.display()))),
         };
+        let (mut check, mut track) = (String::new(), String::new());
+        for (n, block) in std::iter::repeat_n(block, self.copies).flatten().enumerate() {
+            let _ = writeln!(check, "vrrp_{}{kind} it{n} {{\n{block}\n}}", if kind == "file" { "track_" } else { "" });
+            let _ = writeln!(track, "track_{kind} {{\nit{n}\n}}");
+        }
         let realtime =
             if self.realtime { format!("vrrp_rt_priority {REALTIME}\nvrrp_no_swap\n") } else { String::new() };
         let mut text = format!("global_defs {{\nvrrp_version 3\n{realtime}}}\n{check}");

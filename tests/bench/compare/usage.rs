@@ -157,7 +157,8 @@ pub(crate) fn calls(node: &Node, daemons: &[&Daemon], window: Duration) -> Calls
     Calls { counts, from, to }
 }
 
-fn wall_clock() -> f64 {
+/// Seconds since 1970.
+pub(crate) fn wall_clock() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

@@ -15,7 +15,7 @@ const PORT: u16 = 8080;
 
 /// Microseconds for a run, those of what it starts included, less what the daemon takes without.
 pub(crate) fn cost(bench: &mut Bench) {
-    let window = if bench.quick { ms(2000) } else { ms(8000) };
+    let window = if bench.quick { ms(1000) } else { ms(8000) };
     bench.rounds("cost of a check", 2, move |binaries, program, results| {
         let lab = Lab::new();
         let a = lab.node("a", 1);

@@ -15,6 +15,11 @@ fn millis(d: Duration) -> f64 {
     d.as_secs_f64() * 1000.0
 }
 
+/// Adverts every second, or so often that a quick run is quick.
+fn usual(bench: &Bench) -> Duration {
+    if bench.quick { ms(100) } else { ms(1000) }
+}
+
 /// How often the client pings.
 const PING: Duration = ms(1);
 
@@ -38,12 +43,19 @@ pub(crate) fn start(bench: &mut Bench) {
 
 /// The cut of a cable behind the switch, and a stop of the daemon, at three intervals.
 pub(crate) fn failover(bench: &mut Bench) {
+    let quick = bench.quick;
     for (interval, label) in [(ms(1000), "1 s"), (ms(100), "10 cs"), (ms(10), "1 cs")] {
+        if quick && interval == ms(1000) {
+            continue;
+        }
         bench.rounds(&format!("failover and handover at {label}"), 5, |binaries, program, results| {
             let pair = Pair::start(binaries, program, program, &Setup::one(200, interval));
             cut(&pair, program, label, results);
             handover(pair, program, HANDOVER, label, results);
         });
+    }
+    if quick {
+        return;
     }
     bench.rounds("handover to the other program", 3, |binaries, program, results| {
         let (other, label) = match program {
@@ -89,6 +101,7 @@ fn handover(mut pair: Pair, program: Program, what: &str, label: &str, results: 
 
 /// A check of a fails for which it is in FAULT, with adverts every second.
 pub(crate) fn fault(bench: &mut Bench) {
+    let advert = usual(bench);
     for by_script in [true, false] {
         let case = if by_script { "script" } else { "number in a file" };
         bench.rounds(&format!("fault by a {case}"), 3, |binaries, program, results| {
@@ -99,7 +112,7 @@ pub(crate) fn fault(bench: &mut Bench) {
             let path = script(&dir, "look", &body);
             replace(&file, "0\n");
             let watch = if by_script { Watch::Script(path) } else { Watch::Number(file.clone()) };
-            let setup = Setup { watch, ..Setup::one(200, Duration::from_secs(1)) };
+            let setup = Setup { watch, ..Setup::one(200, advert) };
             let pair = Pair::start(binaries, program, program, &setup);
             let pinger = Pinger::start_every(pair.client.ns(), VIP, PING);
             pinger.wait_answer(Instant::now(), LONG);
@@ -159,8 +172,9 @@ pub(crate) fn reload(bench: &mut Bench) {
 
 /// Somebody deletes the address of the Active.
 pub(crate) fn restore(bench: &mut Bench) {
+    let advert = usual(bench);
     bench.rounds("restoration", 3, |binaries, program, results| {
-        let pair = Pair::start(binaries, program, program, &Setup::one(200, Duration::from_secs(1)));
+        let pair = Pair::start(binaries, program, program, &Setup::one(200, advert));
         let pinger = Pinger::start_every(pair.client.ns(), VIP, PING);
         pinger.wait_answer(Instant::now(), LONG);
         pair.between_adverts();

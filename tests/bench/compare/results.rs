@@ -165,7 +165,10 @@ impl Results {
         for (key, value) in &self.about {
             out += &format!("{key}: {value}\n");
         }
-        let name = |row: &Row| format!("{}, {}", row.name(), row.unit);
+        let name = |row: &Row| match row.unit.as_str() {
+            "" => row.name(),
+            unit => format!("{}, {unit}", row.name()),
+        };
         let width = self.rows.iter().map(|r| name(r).chars().count()).max().unwrap_or(0);
         let heads = ["picovrrp", "keepalived", "ratio", "reached"];
         out += &format!(

@@ -193,13 +193,15 @@ impl Results {
     pub(crate) fn markdown(&self, long: bool) -> String {
         let about = |key: &str| self.about.iter().find(|(k, _)| k == key).map_or("", |(_, v)| v.as_str());
         let mut out = format!(
-            "{}, {} cores, Linux {}; {}; picovrrp {}; {}.\n\n",
+            "{}, {} cores, Linux {}; {}; picovrrp {} {}; {}; load before {}.\n\n",
             about("processor"),
             about("cores"),
             about("kernel"),
             about("keepalived"),
+            about("commit"),
             about("build"),
-            about("run")
+            about("run"),
+            about("load before")
         );
         out += "| | | picovrrp | keepalived | ratio | must reach | reached |\n|---|---|--:|--:|--:|---|---|\n";
         for row in self.rows.iter().filter(|r| long || bounds::headline(&r.what, &r.case)) {

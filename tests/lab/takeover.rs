@@ -492,7 +492,8 @@ fn what_hangs_is_not_waited_for() {
         unharmed.one_more("too slow");
         assert!(unharmed.t.one.command(&["status"]).status.success());
     }
-    unharmed.check(V3.interval * 2 + ms(20));
+    // The machine may be busy; the other router would take over after more than three.
+    unharmed.check(V3.interval * 2 + ms(100));
 }
 
 /// Another process for [`one_that_has_the_token_and_hangs_is_killed`]: not for itself.

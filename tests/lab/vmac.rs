@@ -360,7 +360,7 @@ fn upgraded(flavour: Flavour) {
     wait_until("it is up", SOON, || is_up(&t.a, macvlan) && t.a.has(flavour.vip));
     let state = |node: &Node| {
         let rules = node.ns().output("nft", &["list", "ruleset"]).stdout;
-        let addresses = node.ns().ip(&format!("addr show dev {macvlan}"));
+        let addresses = node.ns().try_ip(&format!("addr show dev {macvlan}")).unwrap_or_default();
         (link(node, macvlan), addresses, String::from_utf8_lossy(&rules).into_owned())
     };
     let before = [state(&t.a), state(&t.b)];

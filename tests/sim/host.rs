@@ -75,7 +75,9 @@ pub struct Host {
     pub aside: bool,
     pub inbox: Vec<Inbound>,
     /// The interface indices that the process knows.
-    pub told: [u32; NAMES.len()],
+    pub told: [u32; NAMES.len() + 1],
+    /// It asked for its macvlan, and has not heard what came of it.
+    pub making: bool,
     /// Notifications of the kernel on their way.
     pub netlink: u32,
     /// The interface whose state is just being told.
@@ -105,7 +107,8 @@ impl Host {
             paused: false,
             aside: false,
             inbox: Vec::new(),
-            told: [0; NAMES.len()],
+            told: [0; NAMES.len() + 1],
+            making: false,
             netlink: 0,
             telling: None,
             fail_adds: 0,
@@ -150,7 +153,7 @@ impl Host {
     /// Whether it takes part in the election: it is to be in Backup or Active when all is quiet.
     pub fn eligible(&self) -> bool {
         let lan = &self.kernel.ifaces[LAN];
-        let works = lan.ifindex != 0 && lan.up && self.source().is_some();
+        let works = lan.ifindex != 0 && lan.up && self.source().is_some() && !self.making;
         let sum = self.sum();
         // What waits for a check's first result does not start; what runs goes on.
         let held = sum.held && self.state() == State::Initialize;
@@ -167,10 +170,11 @@ impl Host {
                 }
             }
             Event::LinkGone { .. } => {
-                if let Some(i) = self.telling {
+                if let Some(i) = self.telling.filter(|i| *i < NAMES.len()) {
                     model.link(checks, i, false);
                 }
             }
+            Event::Vmac { .. } => self.making = false,
             Event::Stop => self.seen.stopping = true,
             Event::Check { check, result } => model.run(checks, check.0 as usize, Found::from(result)),
             Event::Start => {

@@ -13,7 +13,7 @@ use crate::network::Network;
 use crate::node::Kind;
 use crate::ops::Op;
 use crate::rng::Rng;
-use crate::setup::{IOT, LAN, Setup, WAN, own_address, vips};
+use crate::setup::{IOT, LAN, Setup, VMAC, WAN, own_address, vips};
 use crate::tracked::{self, Found, Look, Thing, TrackSpec};
 use crate::world::{Ev, Expect, NETLINK, World, name};
 
@@ -99,6 +99,10 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             2 => (version, true),
             _ => (version, false),
         };
+        // No number is drawn for it.
+        let vmac = kind == Kind::Real && priority != 255 && (first as usize / 4 + h).is_multiple_of(3);
+        let mut vips = vips(family, count, spread);
+        vips.iter_mut().filter(|v| vmac && v.dev == LAN).for_each(|v| v.dev = VMAC);
         let setup = Setup {
             version,
             also_v2,
@@ -108,7 +112,8 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             preempt,
             checksum,
             password,
-            vips: vips(family, count, spread),
+            vips,
+            vmac,
             // No number is drawn for it: all else is as it would be without.
             routed: match (first as usize + h) % 4 {
                 0 if kind == Kind::Real => Some(LAN),

@@ -16,6 +16,9 @@ pub const LAN: usize = 0;
 pub const IOT: usize = 1;
 pub const WAN: usize = 2;
 pub const NAMES: [&str; 3] = ["lan", "iot", "wan"];
+/// The macvlan above `LAN`, which the router makes.
+pub const VMAC: usize = 3;
+pub const VMAC_NAME: &str = "vrrp.51";
 
 /// Where the route leads.
 pub const ROUTE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0));
@@ -25,7 +28,7 @@ pub const ROUTE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0));
 pub struct Vip {
     pub ip: IpAddr,
     pub prefix: u8,
-    /// `LAN` or `IOT`.
+    /// `LAN`, `IOT` or `VMAC`.
     pub dev: usize,
 }
 
@@ -42,6 +45,8 @@ pub struct Setup {
     pub checksum: ChecksumForm,
     pub password: bool,
     pub vips: Vec<Vip>,
+    /// It has a virtual MAC address.
+    pub vmac: bool,
     /// It has a route to `ROUTE` through this interface, `LAN` or `IOT`.
     pub routed: Option<usize>,
     /// Own address and the peers', for unicast.
@@ -63,6 +68,7 @@ impl Setup {
             checksum: ChecksumForm::Plain,
             password: false,
             vips: vips(Family::V4, 1, false),
+            vmac: false,
             routed: None,
             unicast: None,
             checks: Vec::new(),
@@ -88,6 +94,7 @@ impl Setup {
         }
         tracked::add_checks(&mut c, &self.checks, &NAMES);
         let tracks = tracked::add_tracks(&mut c, &self.tracks, &self.checks, &NAMES);
+        let vmac = if self.vmac { c.strings.add(VMAC_NAME).unwrap() } else { Default::default() };
         let instance = Instance {
             name,
             interface: lan,
@@ -110,8 +117,8 @@ impl Setup {
             password: self.password.then_some(*b"secret\0\0"),
             garp: Garp::default(),
             checksum: self.checksum,
-            vmac: Default::default(),
-            vmac_base: false,
+            vmac,
+            vmac_base: self.vmac && self.unicast.is_some(),
             accept: true,
             track_primary: true,
         };

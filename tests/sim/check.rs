@@ -73,7 +73,7 @@ impl World {
         match cause {
             Cause::Packet(p) => self.check_packet(h, p, before, &after, did),
             // I10: what came before the deadline may still be in the socket.
-            Cause::Undrained if is_backup(before.state) && !is_backup(after.state) => {
+            Cause::Undrained if is_backup(before.state) && is_active(after.state) => {
                 self.fail(format!("{n}: I10: the Active_Down_Timer fired before the socket was drained"));
             }
             _ => {}
@@ -123,6 +123,9 @@ impl World {
     fn check_timers(&mut self, h: usize, after: &Before) {
         let good = match (after.state, after.deadline) {
             (State::Initialize, None) => true,
+            // A link's delay has a time of its own.
+            (State::Initialize, Some(_)) => self.hosts[h].setup.delays != (0, 0),
+            (State::Backup { active_down }, Some(t)) if self.hosts[h].setup.delays != (0, 0) => t <= active_down,
             (State::Backup { active_down }, Some(t)) => t == active_down,
             (State::Active { adver: t }, Some(first)) | (State::Leaving { until: t }, Some(first)) => first <= t,
             _ => false,
@@ -158,6 +161,19 @@ impl World {
         }
         if is_active(was) && is == State::Initialize && works && !host.seen.left {
             wrong = Some(format!("{n}: left without a farewell"));
+        }
+        // A change of its link counts when it has lasted.
+        match host.pending.filter(|(_, due)| now < *due && !host.behind) {
+            Some((true, _)) if was == State::Initialize && is != was => {
+                wrong = Some(format!("{n}: begins before its link's return counts: {is:?}"));
+            }
+            Some((false, _)) if (is_active(was) || is_backup(was)) && !is_active(is) && !is_backup(is) => {
+                let why = sum.fault || host.seen.stopping || host.aside || host.source().is_none();
+                if !why {
+                    wrong = Some(format!("{n}: left before its link's loss counts: {is:?}"));
+                }
+            }
+            _ => {}
         }
         if let Some(text) = wrong {
             self.fail(text);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use picovrrp::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Route, Start,
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, LinkDelay, Peer, Preempt, Range, Route, Start,
 };
 use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::timing::{Centis, Micros, Version, skew_time};
@@ -53,6 +53,8 @@ pub struct Setup {
     pub unicast: Option<(IpAddr, Vec<IpAddr>)>,
     pub checks: Vec<CheckSpec>,
     pub tracks: Vec<TrackSpec>,
+    /// `interface-delay` of `LAN`, down and up, in microseconds.
+    pub delays: (u64, u64),
 }
 
 impl Setup {
@@ -73,6 +75,7 @@ impl Setup {
             unicast: None,
             checks: Vec::new(),
             tracks: Vec::new(),
+            delays: (0, 0),
         }
     }
 
@@ -123,6 +126,10 @@ impl Setup {
             track_primary: true,
         };
         c.instances.push(instance).unwrap();
+        if self.delays != (0, 0) {
+            let (down, up) = (Micros(self.delays.0), Micros(self.delays.1));
+            c.link_delays.push(LinkDelay { interface: lan, down, up }).unwrap();
+        }
         c
     }
 

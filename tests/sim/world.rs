@@ -312,6 +312,7 @@ impl World {
     pub fn step(&mut self, h: usize, event: Event<'_>, cause: Cause<'_>) {
         let now = self.hosts[h].local(self.now);
         let Some(mut node) = self.hosts[h].node.take() else { return };
+        self.hosts[h].clock = now;
         self.hosts[h].foresee(event);
         let before = Before::of(&*node);
         let mut did = Vec::new();
@@ -495,6 +496,7 @@ impl World {
         host.seen = Seen::new(!stale.is_empty() || stale_route, host.local(self.now));
         host.node = Some(kind.make(host.setup.config()));
         host.told = [0; NAMES.len() + 1];
+        (host.lan, host.pending, host.behind) = (None, None, false);
         host.model = Model::new(&host.setup.checks, NAMES.len());
         let first = self.rng.percent(50);
         if !first {
@@ -551,6 +553,8 @@ impl World {
         }
         let now = self.hosts[h].local(self.now);
         self.hosts[h].seen.silent_since = now;
+        // What was due meanwhile is done behind what has come meanwhile.
+        self.hosts[h].behind = self.hosts[h].setup.delays != (0, 0);
         if self.rng.percent(50) {
             self.step(h, Event::Timeout { drained: false }, Cause::Undrained);
         }
@@ -560,6 +564,7 @@ impl World {
                 Inbound::Netlink => self.notified(h),
             }
         }
+        self.hosts[h].behind = false;
         self.hosts[h].armed = Some(Instant(u64::MAX));
         self.wake(h);
     }

@@ -120,6 +120,8 @@ pub struct InstanceStatus<'a> {
     pub name: &'a str,
     /// Interface.
     pub interface: &'a str,
+    /// Its macvlan; empty if it has no virtual MAC address.
+    pub vmac: &'a str,
     /// State, in keepalived's words.
     pub state: Shown,
     /// Why it is in Fault.
@@ -394,6 +396,7 @@ mod tests {
         InstanceStatus {
             name: "0123456789012345678901234567890123456789012345678901234567890123",
             interface: "interface-15-by",
+            vmac: "interface-15-by",
             state: Shown::Backup,
             fault: Some(Fault::NoAddress),
             leaving: true,

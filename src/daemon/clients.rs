@@ -301,6 +301,7 @@ impl<'a> Now<'a> {
         Some(Reply::Instance(InstanceStatus {
             name: v.name,
             interface: v.interface,
+            vmac: v.vmac,
             state: v.state,
             fault: v.fault,
             leaving: v.leaving,

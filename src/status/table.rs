@@ -77,6 +77,11 @@ impl<'n> Table<'n> {
         if i.also_v2 {
             note(t, "speaks version 2 too")?;
         }
+        if !i.vmac.is_empty() {
+            t.write_str("        virtual MAC address on ")?;
+            plain(i.vmac, t)?;
+            t.write_str("\n")?;
+        }
         if let Some(fault) = i.fault {
             note(t, fault.words())?;
         }

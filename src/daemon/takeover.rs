@@ -198,7 +198,10 @@ impl Core {
     }
 
     /// Sends all to the new process and ends when that runs. Returns why it does not.
-    pub(super) fn hand_over(&self, client: RawFd, listener: &Listener) -> io::Result<io::Error> {
+    pub(super) fn hand_over(&self, client: RawFd, generation: u32, listener: &Listener) -> io::Result<io::Error> {
+        if generation != self.generation {
+            return Ok(io::Error::other("the configuration has changed meanwhile"));
+        }
         let head = self.keep_all(listener, false)?;
         let (state, token) = (handover::sealed(&self.save(head, &[]))?, handover::token()?);
         let mut numbers = vec![state.as_raw_fd(), token.as_raw_fd()];
@@ -212,7 +215,8 @@ impl Core {
         let mut buffer = [0; MAX_FRAME];
         // Should it be gone, that is heard.
         let _ = connection.try_write(control::encode(&mut buffer, &Reply::End).unwrap_or(&[]));
-        let _ = handover::send(&new, &numbers);
+        // Who has not got all cannot take the token.
+        handover::send(&new, &numbers).map_err(|e| io::Error::other(format!("the state cannot be sent: {e}")))?;
         let mut heard = hear(&mut new, Some(until));
         if !matches!(heard, Heard::Running) && handover::take(&token) {
             let gone = matches!(heard, Heard::Gone);

@@ -62,6 +62,8 @@ pub(super) struct Upgrade {
     binary: Option<String>,
     /// Who asked for it.
     client: RawFd,
+    /// The configuration that another process has read.
+    generation: u32,
     since: Instant,
 }
 
@@ -291,7 +293,7 @@ impl Core {
         let Some(upgrade) = self.upgrade.take() else { return };
         let tried = match &upgrade.binary {
             Some(binary) => self.try_execute(binary, upgrade.client, listener, children),
-            None => self.hand_over(upgrade.client, listener),
+            None => self.hand_over(upgrade.client, upgrade.generation, listener),
         };
         let why = match tried {
             Ok(why) | Err(why) => why,
@@ -380,6 +382,7 @@ async fn prepare(
     if !in_time(context, pin!(until_that(core, &|core| core.not_now().is_none()))).await {
         return Err(refusal(core));
     }
+    let generation = core.borrow().generation;
     let (binary, client) = match next {
         Next::Program(binary) => {
             let binary = find(context, children, core, binary).await?;
@@ -390,7 +393,7 @@ async fn prepare(
             (None, client.as_fd().as_raw_fd())
         }
     };
-    core.borrow_mut().upgrade = Some(Upgrade { binary, client, since: clock::now() });
+    core.borrow_mut().upgrade = Some(Upgrade { binary, client, generation, since: clock::now() });
     match in_time(context, pin!(until_that(core, &|core| core.upgrade.is_none()))).await {
         true => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
         false => Err(refusal(core)),

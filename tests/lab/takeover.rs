@@ -15,6 +15,7 @@ use picovrrp::daemon::STATE_VERSION;
 use picovrrp::sys::handover;
 
 use crate::support::picovrrp::{BINARY, lan, lan6};
+use crate::support::process::Signal;
 use crate::support::script::{lines, script};
 use crate::support::{
     Flavour, Lab, Node, Picovrrp, Pinger, SOON, Sighting, Two, V3, V3_IPV6, VIP4, ms, observe, wait_until,
@@ -624,4 +625,59 @@ fn ipv6_link_local_and_two_families_go_over_together() {
     assert_eq!(one.status().expect("it answers")["instances"].as_array().map(Vec::len), Some(2));
     one.wait_state("MASTER", SOON);
     assert_eq!(lab.wire().count(start, |s| s.is_farewell_of("a")), 0);
+}
+
+/// The new process is killed or stopped for a while, or the old one is killed, at one moment after the other:
+/// never are there two, and never none if not the daemon itself was killed.
+#[test]
+fn whenever_one_of_them_dies_or_stops_the_other_is_there() {
+    let mut t = Two::start(V3, "", "");
+    let (mut before, mut after, mut afresh) = (0, 0, 0);
+    for round in 0..15u64 {
+        let (start, what) = (Instant::now(), round % 3);
+        let mut next = t.one.successor(&t.a, &[]);
+        let delay = Duration::from_micros(start.elapsed().as_micros() as u64 + 2_000 + round / 3 * 5_000);
+        while start.elapsed() < delay {
+            std::thread::yield_now();
+        }
+        match what {
+            0 => next.process.kill(),
+            1 => next.process.signal(Signal::STOP),
+            _ => t.one.process.kill(),
+        }
+        if what == 1 {
+            observe(ms(400));
+            next.process.signal(Signal::CONT);
+        }
+        // One of them ends, by us or by itself.
+        wait_until("one ends", SOON, || !t.one.process.running() || !next.process.running());
+        let gone = |p: &mut Picovrrp| !p.process.running();
+        match (gone(&mut t.one), gone(&mut next)) {
+            // It was killed when it was the daemon already.
+            (true, true) if what == 0 => {
+                afresh += 1;
+                t.one = Picovrrp::start_until(&t.a, &V3.config("priority 150"), "MASTER");
+            }
+            (true, false) => {
+                after += 1;
+                t.one = next;
+            }
+            (false, true) => before += 1,
+            (one, other) => panic!("round {round}: {one} {other}\n{}\n{}", t.one.process.log(), next.process.log()),
+        }
+        let goes_on = Instant::now();
+        t.one.wait_state("MASTER", SOON);
+        some_adverts(&t.lab, "a");
+        assert_eq!(t.sole_active(), "a");
+        assert_eq!(pid_file(&t.a), t.one.process.pid());
+        // Nobody noticed, unless the daemon was killed.
+        if what == 1 {
+            let odd = |s: &Sighting| s.is_farewell_of("a") || s.is_claim_of("b");
+            assert_eq!(t.lab.wire().count(start, odd), 0, "round {round}");
+            let gap = longest_gap(&t.lab, "a", 51, goes_on.min(start));
+            assert!(gap < V3.active_down_interval(100), "round {round}: {gap:?}");
+        }
+    }
+    println!("the old one stayed {before} times, the new one {after} times, both were gone {afresh} times");
+    assert!(before > 0 && after > 5);
 }

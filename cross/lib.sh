@@ -26,6 +26,13 @@ target_field() { # FILE KEY
     sed -n "s/^$2 *= *//p" "$1" | sed -e 's/^\[\(.*\)\]$/\1/' -e 's/", *"/ /g' -e 's/^"//' -e 's/"$//'
 }
 
+# Whether a binary wants no interpreter: it would not start on a router whose musl is another one.
+is_static() { # BINARY
+    local segments
+    # Not into `grep -q`: where that ends first, readelf is killed and the pipe fails as if nothing had been found.
+    segments=$(readelf -lW "$1") && [[ $segments != *INTERP* ]]
+}
+
 target_names() {
     local f
     for f in "$REPO"/targets/*.toml; do basename "$f" .toml; done

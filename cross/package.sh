@@ -10,14 +10,14 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-# Reads --out DIR and --binary FILE and the names of targets into out, binary and names.
+# Reads --out DIR, --binary FILE, --maintainer WHO and the names of targets into out, binary, maintainer and names.
 package_arguments() { # usage is the caller's; ARGUMENT...
-    out=$CROSS/out/packages binary='' names=()
+    out=$CROSS/out/packages binary='' maintainer='' names=()
     while [ $# -gt 0 ]; do
         case $1 in
-        --out | --binary)
+        --out | --binary | --maintainer)
             [ $# -gt 1 ] || die "$1 needs a value"
-            case $1 in --out) out=$2 ;; --binary) binary=$2 ;; esac
+            case $1 in --out) out=$2 ;; --binary) binary=$2 ;; --maintainer) maintainer=$2 ;; esac
             shift
             ;;
         -h | --help) usage; exit 0 ;;
@@ -27,6 +27,9 @@ package_arguments() { # usage is the caller's; ARGUMENT...
         shift
     done
     [ ${#names[@]} -gt 0 ] || { usage >&2; exit 2; }
+    # A line of a control file, and a word of make's.
+    [[ -z $maintainer || $maintainer =~ ^[^\$\<\>[:cntrl:]]+\ \<[^\$\<\>@[:space:]]+@[^\$\<\>@[:space:]]+\>$ ]] ||
+        die "'${maintainer%%$'\n'*}' is no maintainer; write --maintainer 'NAME <ADDRESS@DOMAIN>'"
     { mkdir -p "$out" && [ -w "$out" ]; } 2>/dev/null || die "cannot write to '$out'; choose another with --out"
     out=$(cd "$out" && pwd)
 }

@@ -47,6 +47,13 @@ pub enum Request<'a> {
     Upgrade(Option<&'a str>),
     /// Everything that happens, as it happens, until the client goes away.
     Watch,
+    /// Hand all over to the client, which is another daemon.
+    Takeover {
+        /// The version of the state that it understands.
+        state: u8,
+        /// Its network namespace; 0 where that cannot be known.
+        network: u64,
+    },
 }
 
 /// What the daemon answers.
@@ -518,6 +525,7 @@ mod tests {
             Request::Resume(&name),
             Request::Watch,
             Request::Upgrade(Some(&name)),
+            Request::Takeover { state: u8::MAX, network: u64::MAX },
         ] {
             let mut buf = [0; MAX_FRAME];
             let frame = encode(&mut buf, &request).unwrap().to_vec();

@@ -3,11 +3,16 @@
 
 usage: initramfs.py OUT BUSYBOX MODULE_DIR "MODULE..." [SOURCE=/path/in/guest...]
 
+Modules may be compressed (.ko.xz, .ko.zst, .ko.gz); in the initramfs they are not, for busybox's insmod.
+
 Needs neither root nor cpio, and the same input gives the same bytes.
 """
 import gzip
+import lzma
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 
 
@@ -49,9 +54,19 @@ class Archive:
         return gzip.compress(bytes(self.data), 6, mtime=0)
 
 
+def unpacked(path):
+    """What is in a module's file, however that is compressed."""
+    if path.suffix == ".zst":
+        if not shutil.which("zstd"):
+            sys.exit(f"initramfs: no zstd to unpack {path.name} with; 'apt-get install zstd'")
+        return subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
+    return {".xz": lzma.decompress, ".gz": gzip.decompress}.get(path.suffix, bytes)(path.read_bytes())
+
+
 def with_dependencies(module_dir, names):
-    """The module files for `names`, each after those it needs, as the modules' own .modinfo says."""
-    files = {path.stem.replace("-", "_"): path for path in pathlib.Path(module_dir).rglob("*.ko")}
+    """Name and content of the module files for `names`, each after those it needs, as their own .modinfo says."""
+    paths = [path for path in pathlib.Path(module_dir).rglob("*.ko*") if re.search(r"\.ko(\.(xz|zst|gz))?$", path.name)]
+    files = {path.name.partition(".ko")[0].replace("-", "_"): path for path in paths}
     ordered = {}
 
     def add(name):
@@ -60,10 +75,11 @@ def with_dependencies(module_dir, names):
             return
         if name not in files:
             sys.exit(f"initramfs: no module '{name}' in {module_dir}")
-        depends = re.search(rb"\0depends=([^\0]*)\0", files[name].read_bytes())
+        content = unpacked(files[name])
+        depends = re.search(rb"\0depends=([^\0]*)\0", content)
         for needed in filter(None, (depends.group(1) if depends else b"").decode().split(",")):
             add(needed)
-        ordered[name] = files[name]
+        ordered[name] = (files[name].name.partition(".ko")[0] + ".ko", content)
 
     for name in names:
         add(name)
@@ -79,10 +95,10 @@ def main():
         archive.directory(name)
     archive.file("bin/busybox", pathlib.Path(busybox).read_bytes(), 0o755)
     archive.link("bin/sh", "busybox")
-    paths = with_dependencies(module_dir, modules.split())
-    for path in paths:
-        archive.file("lib/modules/" + path.name, path.read_bytes(), 0o644)
-    archive.file("etc/modules", "".join(path.name + "\n" for path in paths).encode(), 0o644)
+    wanted = with_dependencies(module_dir, modules.split())
+    for name, content in wanted:
+        archive.file("lib/modules/" + name, content, 0o644)
+    archive.file("etc/modules", "".join(name + "\n" for name, _ in wanted).encode(), 0o644)
     for item in files:
         source, _, destination = item.partition("=")
         path = pathlib.Path(source)

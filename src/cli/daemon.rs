@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use argh::FromArgs;
 use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
-use picovrrp::daemon::{self, Before, Daemon, Saved, Setup};
+use picovrrp::daemon::{self, Before, Daemon, Saved, Setup, Takeover};
 use picovrrp::sys::files::{Lock, RunDir};
 use picovrrp::sys::syslog::{self, Target};
 use picovrrp::sys::{clock, privilege};
@@ -41,6 +41,18 @@ pub(super) struct Run {
     /// keep the daemon's memory from being paged out
     #[argh(switch)]
     lock_memory: bool,
+    /// take over from the daemon that runs here, without an interruption; start if there is none
+    #[argh(switch)]
+    takeover: bool,
+}
+
+/// Where we begin.
+enum Origin {
+    Anew,
+    /// Where the program before us in this process went.
+    Program(Saved),
+    /// Where the daemon is that waits for us to be ready.
+    Process(Takeover),
 }
 
 pub(super) fn run(dir: &Path, run: &Run) -> Exit {
@@ -68,13 +80,22 @@ pub(super) fn run(dir: &Path, run: &Run) -> Exit {
             }
         }
     }
-    // The clock's epoch is the start.
-    clock::now();
+    let mut origin = Origin::Anew;
+    if run.takeover {
+        match Takeover::ask(dir) {
+            Ok(Some(old)) => origin = Origin::Process(old),
+            Ok(None) => complain(&format!("no daemon in {} can be taken over: starts", dir.display())),
+            Err(why) => {
+                complain(&format!("takeover refused: {why}"));
+                return Exit::System;
+            }
+        }
+    }
     let config = match check::load(&source, Scripts::Warn) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match start(dir, run, source, config, None) {
+    match start(dir, run, source, config, origin) {
         Ok(daemon) => serve(daemon),
         Err(why) => {
             complain(&why);
@@ -97,7 +118,7 @@ fn go_on(dir: &Path, run: &Run, source: &Source, before: &Before) -> Result<Daem
     let saved = before.read()?;
     saved.go_on();
     let config = check::load(source, Scripts::Warn).map_err(|_| "the configuration is wrong".to_owned())?;
-    start(dir, run, source.clone(), config, Some(saved))
+    start(dir, run, source.clone(), config, Origin::Program(saved))
 }
 
 /// A daemon asks whether we could go on where it is: the last line says so.
@@ -123,13 +144,11 @@ fn probe(source: &Source, file: &str) -> Exit {
     Exit::System
 }
 
-fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>, saved: Option<Saved>) -> Result<Daemon, String> {
+fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>, origin: Origin) -> Result<Daemon, String> {
     privilege::require().map_err(|missing| missing.to_string())?;
     let run_dir = RunDir::open(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let lock = match &saved {
-        None => run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()))?,
-        Some(saved) => Lock::adopt(saved.lock().map_err(|e| format!("lock: {e}"))?),
-    };
+    let take_lock = || run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()));
+    let lock = matches!(origin, Origin::Anew).then(take_lock).transpose()?;
     syslog::init(if run.log_stderr { Target::Stderr } else { Target::Syslog }, config.log_level);
     // Where it is not permitted the daemon runs all the same.
     let _ = privilege::oom_score_adj(-500);
@@ -145,7 +164,26 @@ fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>, saved: Opti
     // A reload after a change of directory would read another file.
     let source = source.absolute();
     let file = source.file().to_owned();
+    let saved = match origin {
+        Origin::Anew => None,
+        Origin::Program(saved) => Some(saved),
+        Origin::Process(old) => {
+            let saved = old.receive().map_err(|why| format!("takeover refused: {why}"))?;
+            saved.iter().for_each(Saved::go_on);
+            saved
+        }
+    };
+    let lock = match (lock, &saved) {
+        (Some(lock), _) => lock,
+        (None, Some(saved)) => Lock::adopt(saved.lock().map_err(|e| format!("lock: {e}"))?),
+        (None, None) => {
+            complain("the daemon has ended before it could hand over: starts");
+            take_lock()?
+        }
+    };
     if saved.is_none() {
+        // The clock's epoch is the start.
+        clock::now();
         log::info!("picovrrp {} starting, {} instances", env!("CARGO_PKG_VERSION"), config.instances.len());
     }
     Daemon::new(Setup {

@@ -2,13 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
+use super::Core;
 use super::checks::Runs;
 use super::reload::{LastReload, until_that};
+use super::upgrade::{self, Next};
 use super::watch::{About, Watcher};
-use super::{Core, upgrade};
 use crate::config::model::Tracked;
 use crate::control::{
     self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, Kind, MAX_FRAME, ReloadStatus, Reply, Request,
@@ -88,11 +88,18 @@ impl Client<'_> {
                 }
             }
             Ok(Request::Upgrade(binary)) => {
-                let client = self.connection.get().as_fd();
                 // If all goes well the other program answers.
-                // Rare, and larger than all else that a client can ask.
-                let why = Box::pin(upgrade::upgrade(self.context, self.children, core, binary, client)).await;
-                self.send(&Reply::Refused(fitting(&why))).await?;
+                self.replace(core, Next::Program(binary)).await?;
+            }
+            Ok(Request::Takeover { state, network }) => {
+                let misfit = core.borrow().misfit(state, network);
+                match misfit {
+                    None => self.replace(core, Next::Process).await?,
+                    Some(why) => {
+                        log::error!("takeover refused, the running program stays: {why}");
+                        self.send(&Reply::Refused(why)).await?;
+                    }
+                }
             }
             Ok(Request::Stop) => {
                 core.borrow_mut().stop(clock::now());
@@ -128,13 +135,25 @@ impl Client<'_> {
         Ok(false)
     }
 
+    /// Has another program or process take our place; if it does, this does not return.
+    async fn replace(&self, core: &RefCell<Core>, next: Next<'_>) -> io::Result<()> {
+        // Rare, and larger than all else that a client can ask.
+        let why = Box::pin(upgrade::upgrade(self.context, self.children, core, next, &self.connection)).await;
+        self.send(&Reply::Refused(fitting(&why))).await
+    }
+
     /// Reads a whole frame; its length.
     async fn request(&self, buffer: &mut [u8; MAX_FRAME]) -> io::Result<usize> {
         let (mut have, mut need) = (0, 2);
         while have < need {
             let piece = &mut buffer[have..need];
             match self.connection.read(piece).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => {
+                    if have > 0 {
+                        log::info!("control: a request was cut off");
+                    }
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 n => have += n,
             }
             if let Some(len) = control::frame_len(&buffer[..have]) {

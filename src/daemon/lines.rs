@@ -10,8 +10,9 @@ use super::watch::{self, About};
 use super::{Core, hooks};
 use crate::check::{Reason, because, interface};
 use crate::config::model::{CheckKind, Condition};
-use crate::control::{Kind, MAX_LINE};
+use crate::control::{self, Kind, MAX_FRAME, MAX_LINE, Reply};
 use crate::router::event::{CheckId, Report};
+use crate::sys::control_socket::Connection;
 use crate::sys::syslog::Verdict;
 use crate::text::{self, Text, Written};
 use crate::vrrp::timing::Instant;
@@ -76,6 +77,17 @@ impl Core {
 }
 
 impl Core {
+    /// Tells a client that it may not control us, and the log.
+    pub(super) fn turn_away(&mut self, client: &Connection, uid: u32, now: Instant) {
+        let verdict = self.limiter.allow(System::Control as usize, now);
+        let line = &mut |to: &mut Text<'_>| uwrite!(to, "control: user {} may not control this daemon", uid);
+        self.tell(&About::plain(Kind::Notice, ""), (verdict, log::Level::Warn), line);
+        let mut buffer = [0; MAX_FRAME];
+        let refused = Reply::Refused("only root and the daemon's own user may control it");
+        // Should it be gone, it is no matter.
+        let _ = client.try_write(control::encode(&mut buffer, &refused).unwrap_or(&[]));
+    }
+
     /// A check has changed, for the reason that its last run gave.
     fn log_check(&mut self, check: CheckId, from: Condition, to: Condition, now: Instant) {
         let c = check.0 as usize;

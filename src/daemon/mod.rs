@@ -41,6 +41,7 @@ mod ownership;
 mod reload;
 mod report;
 mod routes;
+mod takeover;
 mod upgrade;
 mod vmac;
 mod watch;
@@ -51,7 +52,8 @@ use hooks::{Flag, Hooks, Lifecycle};
 pub use hooks::{script_user, user_of_check};
 use io_actions::{FIRST_SOCKET, Io, Note, Outcome};
 use report::System;
-pub use upgrade::{Before, Saved, UNDERSTOOD, probed};
+pub use takeover::Takeover;
+pub use upgrade::{Before, Saved, UNDERSTOOD, VERSION as STATE_VERSION, probed};
 
 const MONITOR: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -82,7 +84,7 @@ pub struct Setup {
     pub run_dir: RunDir,
     /// Held as long as the daemon runs.
     pub lock: Lock,
-    /// What the program before this one in the same process has left.
+    /// What the program before this one has left, in the same process or in another.
     pub saved: Option<Saved>,
     /// The host's name, where the configuration has no `router-id`.
     pub host_name: String,
@@ -134,7 +136,7 @@ pub struct Core {
     last_reload: Option<reload::LastReload>,
     /// Tasks that look at all this again after each step.
     waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
-    /// A program that is about to take our place.
+    /// A program or a process that is about to take our place.
     upgrade: Option<upgrade::Upgrade>,
     /// One is being looked at.
     upgrading: bool,
@@ -162,7 +164,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Opens what it needs, learns the interfaces and what an earlier run left, and starts the instances.
-    pub fn new(setup: Setup) -> io::Result<Daemon> {
+    pub fn new(mut setup: Setup) -> io::Result<Daemon> {
         let signals = Signals::open()?;
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
@@ -223,10 +225,20 @@ impl Daemon {
         match &rest {
             None => core.start()?,
             Some(rest) => {
-                core.go_on(rest)?;
+                let mut old = setup.saved.as_mut().and_then(|saved| saved.old.as_mut());
+                let mut from = None;
+                if let Some(old) = &mut old {
+                    old.commit()?;
+                    from = Some(core.run_dir.pid().unwrap_or(0));
+                    core.run_dir.write_pid()?;
+                }
+                core.go_on(rest, from)?;
                 rest.children.iter().for_each(|pid| children.adopt(*pid));
                 children.reap();
                 rest.done();
+                if let Some(old) = old {
+                    old.done();
+                }
             }
         }
         Ok(Daemon {
@@ -314,13 +326,15 @@ impl Daemon {
                     ROUTES => core.borrow_mut().routes_told(now),
                     SIGNALS => core.borrow_mut().signals(signals, children, now),
                     LISTENER => {
-                        // A client that is gone again, or not allowed, is no matter.
-                        if let Ok(Some(connection)) = listener.accept()
-                            && clients.admit()
-                        {
-                            executor
-                                .spawn(clients::serve(clients, context, children, core.clone(), connection))
-                                .detach();
+                        // A client that is gone again is no matter.
+                        if let Ok(Some(connection)) = listener.accept() {
+                            if let Some(uid) = connection.stranger() {
+                                core.borrow_mut().turn_away(&connection, uid, now);
+                            } else if clients.admit() {
+                                executor
+                                    .spawn(clients::serve(clients, context, children, core.clone(), connection))
+                                    .detach();
+                            }
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::pin::{Pin, pin};
 
 use rustix::fs::{Mode, OFlags};
@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::Runs;
 use super::reload::until_that;
+use super::takeover::{self, Takeover};
 use super::{Core, Event};
 use crate::config::model::{Config, Family, MAX_CHECKS};
 use crate::control::{self, MAX_FRAME, Reply};
 use crate::router::{Broken, Pieces, Router};
 use crate::sys::clock;
-use crate::sys::context::Context;
+use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::handover::{self, adopt, keep};
 use crate::sys::process::{Children, Ended, Leftovers, MAX_WORDS, Program, Stderr, User};
@@ -37,9 +38,9 @@ const PROBE: &str = "PICOVRRP_PROBE";
 /// How a program that does says so.
 pub const UNDERSTOOD: &str = "this state is understood";
 
-/// The version of the state: raised with every change of what is written.
-const VERSION: u8 = 2;
-const MAX_STATE: usize = 256 * 1024;
+/// The version of the state: raised with every change of what is written, and of how another process is sent it.
+pub const VERSION: u8 = 2;
+pub(super) const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.
 const PATIENCE: Micros = Micros::from_secs(8);
@@ -47,9 +48,18 @@ const PATIENCE: Micros = Micros::from_secs(8);
 const PAUSE: Micros = Micros::from_millis(40);
 const HURRY: Micros = Micros::from_secs(2);
 
-/// A program that is about to take our place.
+/// What is to take our place.
+pub(super) enum Next<'a> {
+    /// The program of this name in our process, or what is now in the place of our own.
+    Program(Option<&'a str>),
+    /// Who asks for it.
+    Process,
+}
+
+/// A program or a process that is about to take our place.
 pub(super) struct Upgrade {
-    binary: String,
+    /// None for another process.
+    binary: Option<String>,
     /// Who asked for it.
     client: RawFd,
     since: Instant,
@@ -57,7 +67,7 @@ pub(super) struct Upgrade {
 
 /// What the state begins with.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Head {
+pub(super) struct Head {
     /// When our clock began, by that of the machine.
     epoch: Micros,
     started: Instant,
@@ -81,6 +91,10 @@ struct Socket {
 pub struct Saved {
     head: Head,
     bytes: Vec<u8>,
+    /// From another process: its descriptors' numbers, and ours of the same.
+    pub(super) numbers: Vec<(RawFd, RawFd)>,
+    /// That process.
+    pub(super) old: Option<Takeover>,
 }
 
 /// What is in it besides the router's state.
@@ -96,19 +110,22 @@ impl Saved {
     pub fn new(bytes: Vec<u8>) -> Result<Saved, Broken> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Broken) };
         let head = Pieces(rest).take()?;
-        Ok(Saved { head, bytes })
+        Ok(Saved { head, bytes, numbers: Vec::new(), old: None })
     }
 
     /// Reads all of it; it must be for this configuration.
     pub(super) fn restore(&self, config: Box<Config>) -> Result<(Router, Rest), Broken> {
         let mut pieces = Pieces(&self.bytes[1..]);
-        let head: Head = pieces.take()?;
+        let mut head: Head = pieces.take()?;
         let checks = config.checks.len();
         let router = Router::go_on(config, &mut pieces)?;
         let (mut sockets, mut children, mut runs) = (Vec::new(), Vec::new(), heapless::Vec::new());
         for _ in 0..head.sockets {
-            sockets.push(pieces.take()?);
+            let socket: Socket = pieces.take()?;
+            sockets.push(Socket { fd: self.number(socket.fd), ..socket });
         }
+        (head.lock, head.listener) = (self.number(head.lock), self.number(head.listener));
+        head.fifo = head.fifo.map(|fifo| self.number(fifo));
         for _ in 0..head.children {
             children.push(pieces.take()?);
         }
@@ -123,9 +140,15 @@ impl Saved {
         self.restore(config).is_ok()
     }
 
+    /// The number that a descriptor has here.
+    fn number(&self, theirs: RawFd) -> RawFd {
+        let ours = self.numbers.iter().find(|n| n.0 == theirs).map(|n| n.1);
+        if self.old.is_none() { theirs } else { ours.unwrap_or(-1) }
+    }
+
     /// The lock that we hold.
     pub fn lock(&self) -> io::Result<OwnedFd> {
-        adopt(self.head.lock)
+        adopt(self.number(self.head.lock))
     }
 
     /// The clock goes on.
@@ -204,7 +227,7 @@ pub fn probed() -> Option<String> {
 
 impl Core {
     /// All of the state, as bytes.
-    fn save(&self, mut head: Head, children: &[u32]) -> Vec<u8> {
+    pub(super) fn save(&self, mut head: Head, children: &[u32]) -> Vec<u8> {
         let sockets: Vec<Socket> = self.io.sockets().map(socket).collect();
         (head.sockets, head.children) = (sockets.len() as u16, children.len() as u16);
         let mut file = vec![VERSION];
@@ -222,8 +245,8 @@ impl Core {
         Head { epoch, started, lock, listener, client, fifo, sockets: 0, children: 0 }
     }
 
-    /// Goes on where the program before us went.
-    pub(super) fn go_on(&mut self, rest: &Rest) -> io::Result<()> {
+    /// Goes on where the program before us went, in this process or in another.
+    pub(super) fn go_on(&mut self, rest: &Rest, from: Option<u32>) -> io::Result<()> {
         let now = clock::now();
         self.started = rest.head.started;
         self.runs = rest.runs.clone();
@@ -238,7 +261,10 @@ impl Core {
         // What went in between was not told.
         self.handle(Event::Routes, now);
         let version = env!("CARGO_PKG_VERSION");
-        self.notice(log::Level::Info, &mut |t| ufmt::uwrite!(t, "upgraded: goes on as picovrrp {}", version));
+        self.notice(log::Level::Info, &mut |t| match from {
+            None => ufmt::uwrite!(t, "upgraded: goes on as picovrrp {}", version),
+            Some(pid) => ufmt::uwrite!(t, "taken over from process {}: goes on as picovrrp {}", pid, version),
+        });
         Ok(())
     }
 
@@ -263,7 +289,11 @@ impl Core {
     /// Executes the program that takes our place. Returns if that cannot be.
     pub(super) fn execute(&mut self, listener: &Listener, children: &Children) {
         let Some(upgrade) = self.upgrade.take() else { return };
-        let why = match self.try_execute(&upgrade, listener, children) {
+        let tried = match &upgrade.binary {
+            Some(binary) => self.try_execute(binary, upgrade.client, listener, children),
+            None => self.hand_over(upgrade.client, listener),
+        };
+        let why = match tried {
             Ok(why) | Err(why) => why,
         };
         // All closes again when a hook is executed.
@@ -271,7 +301,7 @@ impl Core {
         self.upgrade_failed = why.to_string();
     }
 
-    fn keep_all(&self, listener: &Listener, on: bool) -> io::Result<Head> {
+    pub(super) fn keep_all(&self, listener: &Listener, on: bool) -> io::Result<Head> {
         let mut head = self.head();
         (head.lock, head.listener) = (keep(self.lock.as_fd(), on)?, keep(listener.as_fd(), on)?);
         head.fifo = self.notifier.fifo().as_ref().map(|fifo| keep(fifo.as_fd(), on)).transpose()?;
@@ -279,16 +309,28 @@ impl Core {
         Ok(head)
     }
 
+    /// The descriptors that go with the state.
+    pub(super) fn numbers(&self, head: &Head) -> impl Iterator<Item = RawFd> {
+        let sockets = self.io.sockets().map(|s| s.as_fd().as_raw_fd());
+        [Some(head.lock), Some(head.listener), head.fifo].into_iter().flatten().chain(sockets)
+    }
+
     /// Returns why it could not.
-    fn try_execute(&self, upgrade: &Upgrade, listener: &Listener, children: &Children) -> io::Result<io::Error> {
+    fn try_execute(
+        &self,
+        binary: &str,
+        client: RawFd,
+        listener: &Listener,
+        children: &Children,
+    ) -> io::Result<io::Error> {
         let mut head = self.keep_all(listener, true)?;
         // Its task waits for us, and keeps it open.
-        head.client = Some(upgrade.client);
+        head.client = Some(client);
         let state = handover::sealed(&self.save(head, &children.pids()))?;
         let program = rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let value = format!("{},{}", keep(state.as_fd(), true)?, keep(program.as_fd(), true)?);
-        log::info!("upgrade: executing {}", upgrade.binary);
-        Ok(handover::execute(&upgrade.binary, STATE, &value))
+        log::info!("upgrade: executing {binary}");
+        Ok(handover::execute(binary, STATE, &value))
     }
 }
 
@@ -299,24 +341,28 @@ fn socket(s: &VrrpSocket) -> Socket {
     Socket { fd: s.as_fd().as_raw_fd(), family: s.family(), ifindex: s.ifindex(), groups }
 }
 
-/// Upgrades to `binary`, or to what is now at our own program's path. Returns only if that cannot be.
+/// Puts another program or process in our place. Returns only if that cannot be.
 pub(super) async fn upgrade(
     context: &Context,
     children: &Children,
     core: &RefCell<Core>,
-    binary: Option<&str>,
-    client: BorrowedFd<'_>,
+    next: Next<'_>,
+    client: &Watched<'_, &Connection>,
 ) -> String {
     if core::mem::replace(&mut core.borrow_mut().upgrading, true) {
         return "another upgrade is under way".to_owned();
     }
-    let failed = prepare(context, children, core, binary, client).await;
+    let what = match next {
+        Next::Program(_) => "upgrade",
+        Next::Process => "takeover",
+    };
+    let failed = prepare(context, children, core, next, client).await;
     // Whatever it was that failed, the client's connection is our own alone again.
-    let _ = keep(client, false);
+    let _ = keep(client.as_fd(), false);
     let mut core = core.borrow_mut();
     (core.upgrading, core.upgrade) = (false, None);
     let why = failed.unwrap_or_else(|why| why);
-    core.notice(log::Level::Error, &mut |t| ufmt::uwrite!(t, "upgrade refused, the running program stays: {}", &*why));
+    core.notice(log::Level::Error, &mut |t| ufmt::uwrite!(t, "{} refused, the running program stays: {}", what, &*why));
     why
 }
 
@@ -324,8 +370,8 @@ async fn prepare(
     context: &Context,
     children: &Children,
     core: &RefCell<Core>,
-    binary: Option<&str>,
-    client: BorrowedFd<'_>,
+    next: Next<'_>,
+    client: &Watched<'_, &Connection>,
 ) -> Result<String, String> {
     // The new program reads the file: what it says is to be in place before.
     core.borrow_mut().reload(clock::now())?;
@@ -334,18 +380,37 @@ async fn prepare(
     if !in_time(context, pin!(until_that(core, &|core| core.not_now().is_none()))).await {
         return Err(refusal(core));
     }
+    let (binary, client) = match next {
+        Next::Program(binary) => {
+            let binary = find(context, children, core, binary).await?;
+            (Some(binary), keep(client.as_fd(), true).map_err(|e| e.to_string())?)
+        }
+        Next::Process => {
+            takeover::greet(context, client).await?;
+            (None, client.as_fd().as_raw_fd())
+        }
+    };
+    core.borrow_mut().upgrade = Some(Upgrade { binary, client, since: clock::now() });
+    match in_time(context, pin!(until_that(core, &|core| core.upgrade.is_none()))).await {
+        true => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
+        false => Err(refusal(core)),
+    }
+}
+
+/// The new program's path, when it has said that it can go on.
+async fn find(
+    context: &Context,
+    children: &Children,
+    core: &RefCell<Core>,
+    binary: Option<&str>,
+) -> Result<String, String> {
     let own = std::fs::read_link("/proc/self/exe").map_err(|e| e.to_string())?.to_string_lossy().into_owned();
     let binary = binary.unwrap_or(own.strip_suffix(" (deleted)").unwrap_or(&own)).to_owned();
     if core.borrow().router.config().script_security {
         check_command(&binary, &User::ourselves()).map_err(|e| format!("{} {}", e.component, e.why.words()))?;
     }
     probe(context, children, core, &binary).await.map_err(|why| format!("{binary}: {why}"))?;
-    let client = keep(client, true).map_err(|e| e.to_string())?;
-    core.borrow_mut().upgrade = Some(Upgrade { binary, client, since: clock::now() });
-    match in_time(context, pin!(until_that(core, &|core| core.upgrade.is_none()))).await {
-        true => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
-        false => Err(refusal(core)),
-    }
+    Ok(binary)
 }
 
 /// Whether `work` is done in time.

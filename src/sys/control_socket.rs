@@ -19,9 +19,6 @@ use super::files::{Lock, RunDir};
 pub const NAME: &str = "control.sock";
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4;
-/// Refused connections that one call passes over.
-const REFUSALS: usize = 8;
-
 /// The socket that clients connect to.
 #[derive(Debug)]
 pub struct Listener {
@@ -51,28 +48,20 @@ impl Listener {
         Listener { fd }
     }
 
-    /// The next client, if there is one. Others than root and our own user are turned away.
+    /// The next client, if there is one. A [`stranger`](Connection::stranger) must be turned away.
     pub fn accept(&self) -> io::Result<Option<Connection>> {
-        for _ in 0..REFUSALS {
-            match rustix::net::accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(fd) => {
-                    let uid = peer_uid(fd.as_fd())?;
-                    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
-                        return Ok(Some(Connection { fd }));
-                    }
-                }
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(e) => return Err(e.into()),
-            }
+        match rustix::net::accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(fd) => Ok(Some(Connection { fd })),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            Err(e) => Err(e.into()),
         }
-        Ok(None)
     }
 }
 
-/// The user at the other end. Not rustix's call: its type has no room for the process id 0 that the
-/// kernel gives for a peer in another process namespace.
-fn peer_uid(fd: BorrowedFd<'_>) -> io::Result<u32> {
+/// The process and the user at the other end; if the kernel does not tell, nobody that there is. Not rustix's
+/// call: its type has no room for the process id 0 that the kernel gives for a peer in another process
+/// namespace.
+fn peer(fd: BorrowedFd<'_>) -> (i32, u32) {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: the pointers are to locals that live through the call; `len` is the size of `peer`,
@@ -80,7 +69,7 @@ fn peer_uid(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let r = unsafe {
         libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut peer).cast(), &raw mut len)
     };
-    if r == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
+    if r == 0 { (peer.pid, peer.uid) } else { (0, u32::MAX) }
 }
 
 /// A client's connection.
@@ -99,6 +88,17 @@ impl Connection {
     /// A client of the program that this process ran before.
     pub fn adopt(fd: OwnedFd) -> Connection {
         Connection { fd }
+    }
+
+    /// The user at the other end, if that is neither root nor ourselves.
+    pub fn stranger(&self) -> Option<u32> {
+        let (_, uid) = peer(self.fd.as_fd());
+        (uid != 0 && uid != rustix::process::geteuid().as_raw()).then_some(uid)
+    }
+
+    /// The process that has connected; 0 if it is in another process namespace.
+    pub fn process(&self) -> i32 {
+        peer(self.fd.as_fd()).0
     }
 
     /// Reads what is there; `None` if nothing is yet, `Some(0)` at the end.
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(client.join().unwrap(), LONG);
     }
 
-    /// Even where the modes let him in, another user is turned away.
+    /// Even where the modes let him in, another user is known as such.
     #[test]
     fn another_user() {
         let (s, _dir, _lock, listener) = listener();
@@ -224,12 +224,12 @@ mod tests {
             rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("this test needs root");
             connect(&path).unwrap()
         });
-        let mut stranger = stranger.join().unwrap();
-        assert!(listener.accept().unwrap().is_none());
-        assert_eq!(stranger.read(&mut [0; 8]).unwrap(), 0, "closed");
-        // Root is still welcome behind him.
+        let _stranger = stranger.join().unwrap();
+        assert_eq!(listener.accept().unwrap().unwrap().stranger(), Some(65534));
+        // Root is welcome behind him.
         let _client = connect(&s.0).unwrap();
-        assert!(listener.accept().unwrap().is_some());
+        let client = listener.accept().unwrap().unwrap();
+        assert_eq!((client.stranger(), client.process()), (None, std::process::id() as i32));
     }
 
     /// A client that goes away while we write is an error, not a signal.

@@ -125,9 +125,14 @@ impl RunDir {
             Err(Errno::WOULDBLOCK) => return Err(LockError::Held(self.pid())),
             Err(e) => return Err(LockError::Io(e.into())),
         }
-        let line = std::process::id().to_string() + "\n";
-        self.write_private(PID, line.as_bytes())?;
+        self.write_pid()?;
         Ok(Lock { fd })
+    }
+
+    /// Writes the pid file: for the holder of the lock.
+    pub fn write_pid(&self) -> io::Result<()> {
+        let line = std::process::id().to_string() + "\n";
+        self.write_private(PID, line.as_bytes())
     }
 
     /// The process id in the pid file.

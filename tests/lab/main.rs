@@ -22,6 +22,8 @@ mod service;
 mod stalls;
 mod start;
 mod stress;
+mod supervised;
+mod takeover;
 mod tracking;
 mod upgrade;
 mod vmac;

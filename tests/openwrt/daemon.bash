@@ -47,6 +47,10 @@ alive() {
     grep -qE '^State:\s+[^ZX]' "/proc/$pid/status" 2>/dev/null
 }
 
+ended() {
+    ! alive
+}
+
 state_is() {
     [ "$(in_root /usr/sbin/picovrrp status --json lan | json "v['instances'][0]['state']")" = "$1" ]
 }
@@ -145,6 +149,71 @@ run_command
 until_true "priority 130" priority_is 130
 until_true "MASTER" state_is MASTER
 ok "init: another file is another daemon"
+
+# An upgrade by opkg: the old package's prerm, new files in place of the removed old ones, the new one's postinst.
+upgrade_script() { # SCRIPT ARGUMENT...
+    in_root env PKG_UPGRADE=1 "/usr/lib/opkg/info/picovrrp.$1" "${@:2}"
+}
+program() { # FILE: it is the new one
+    rm "$root/usr/sbin/picovrrp"
+    install -m755 "$1" "$root/usr/sbin/picovrrp"
+}
+runs_from() {
+    [ "$(stat -L -c %i "/proc/$pid/exe")" = "$(stat -c %i "$root/usr/sbin/$1")" ]
+}
+command="--file /etc/picovrrp.conf"
+forget
+upgrade_script prerm upgrade 0.2.0-r1
+same "calls of prerm" "$(calls)" <<<""
+alive || wrong "prerm of an upgrade ends the daemon"
+program "$tmp/picovrrp"
+if runs_from picovrrp; then wrong "the daemon runs the new program before it was told to"; fi
+upgrade_script postinst configure
+same "calls of postinst" "$(calls)" <<<"$(started "$command" /etc/picovrrp.conf picovrrp)"
+runs_from picovrrp || wrong "the daemon runs the old program: $(cat "$root/log" "$tmp/daemon.log")"
+same "the process" "$(cat "$root/var/run/picovrrp/picovrrp.pid")" <<<"$pid"
+state_is MASTER || wrong "no longer MASTER"
+same "times that it became MASTER" "$(in_root /usr/sbin/picovrrp status --keepalived-json | json "v['status'][0]['stats']['become_master']")" <<<1
+[ ! -s "$root/log" ] || wrong "said of an upgrade: $(cat "$root/log")"
+forget
+service reload
+if ! alive || ! runs_from picovrrp; then wrong "a reload behind an upgrade ends the daemon"; fi
+ok "upgrade: the daemon goes on as the new program, in the same process and without a change of state"
+
+# With a configuration that the new program refuses nothing is stopped.
+cp "$root/etc/picovrrp.conf" "$tmp/good"
+echo nonsense >>"$root/etc/picovrrp.conf"
+forget
+program "$tmp/picovrrp"
+upgrade_script postinst configure
+same "calls with a broken file" "$(grep -v '^procd_open_service' "$root/calls" || true)" <<<""
+grep -q "^daemon.warning picovrrp: the running daemon goes on with the old program" "$root/log" || wrong "$(cat "$root/log")"
+if ! alive || runs_from picovrrp; then wrong "a broken file does not keep the daemon as it is"; fi
+cp "$tmp/good" "$root/etc/picovrrp.conf"
+
+# A daemon that will not be upgraded is started anew, handing over; so is one that does not understand the new
+# program's words.
+cat >"$tmp/refuses" <<'S'
+#!/bin/sh
+[ "$1" != upgrade ] || { echo "not today" >&2; exit 3; }
+[ "$1" != stop ] || [ ! -e /deaf ] || exit 3
+exec /usr/sbin/picovrrp.real "$@"
+S
+for deaf in "" yes; do
+    [ -z "$deaf" ] || touch "$root/deaf"
+    install -m755 "$tmp/picovrrp" "$root/usr/sbin/picovrrp.real"
+    program "$tmp/refuses"
+    forget
+    upgrade_script postinst configure
+    same "calls of postinst" "$(calls)" <<<"$(started "$command" /etc/picovrrp.conf picovrrp)"
+    grep -q "^daemon.warning picovrrp: no upgrade of the running daemon, it is started anew: not today$" "$root/log" || wrong "$(cat "$root/log")"
+    until_true "the old daemon ends" ended
+    [[ $(ip -o address show br-lan) != *192.168.1.1/24* ]] || wrong "the address stays"
+    program "$tmp/picovrrp"
+    run_command
+    until_true "MASTER" state_is MASTER
+done
+ok "upgrade: refused, the daemon is started anew; with a broken file it goes on as it is"
 
 # Stopped, when the script returns: the farewell is sent and the address is gone.
 [[ $(ip -o address show br-lan) == *192.168.1.1/24* ]] || wrong "the address is not there"

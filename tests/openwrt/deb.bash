@@ -26,13 +26,16 @@ same "files" "$(TZ=UTC dpkg-deb -c "$file" | awk '!/\/$/ { print $1, $2, $4, $6 
 -rw-r--r-- root/root 2023-11-14 ./usr/share/doc/picovrrp/keepalived.md
 -rw-r--r-- root/root 2023-11-14 ./usr/share/doc/picovrrp/status.md
 L
-same "fields" "$(dpkg-deb -f "$file" Package Version Architecture Section Priority)" <<L
+same "fields" "$(dpkg-deb -f "$file" Package Version Architecture Maintainer Section Priority)" <<L
 Package: picovrrp
 Version: $version-1
 Architecture: armhf
+Maintainer: nobody <nobody@example.org>
 Section: net
 Priority: optional
 L
+deb arm64 --maintainer "A. Person <person@example.net>" --out "$tmp/who" >/dev/null
+same "maintainer" "$(dpkg-deb -f "$tmp/who/picovrrp_$version-1_arm64.deb" Maintainer)" <<<"A. Person <person@example.net>"
 same "conffiles" "$(dpkg-deb -I "$file" conffiles)" <<<"/etc/picovrrp.conf"
 for script in postinst prerm postrm; do
     dpkg-deb -I "$file" "$script" | sh -n
@@ -48,6 +51,51 @@ try "$PACKAGES_BINARY" check -f "$tmp/debx/etc/picovrrp.conf"
 sed -i 's/^#\(instance\|  address\|  track-interface\)/\1/' "$tmp/debx/etc/picovrrp.conf"
 "$PACKAGES_BINARY" check -f "$tmp/debx/etc/picovrrp.conf"
 ok "deb: not started until configured; the example without its comment signs is right"
+
+# What its scripts call, with stand-ins that note it: what systemctl and the daemon answer is in $active, $upgrade
+# and $reload.
+mkdir -p "$tmp/bin" "$tmp/run/systemd/system"
+cat >"$tmp/bin/systemctl" <<'S'
+#!/bin/sh
+echo "systemctl $*" >>"$CALLS"
+case $* in *is-active*) exit "$active" ;; esac
+S
+cat >"$tmp/bin/picovrrp" <<'S'
+#!/bin/sh
+echo "picovrrp $*" >>"$CALLS"
+case $1 in
+upgrade) exit "$upgrade" ;;
+reload) exit "$reload" ;;
+esac
+S
+chmod 755 "$tmp/bin"/*
+script_calls() { # SCRIPT ARGUMENT...: its calls, a line of them
+    : >"$tmp/calls"
+    dpkg-deb -I "$file" "$1" | sed "s,/run/systemd,$tmp/run/systemd," >"$tmp/script"
+    env "PATH=$tmp/bin:$PATH" "CALLS=$tmp/calls" "active=$active" "upgrade=$upgrade" "reload=$reload" sh "$tmp/script" "${@:2}" 2>"$tmp/said" ||
+        wrong "$*: $(cat "$tmp/said")"
+    paste -sd, "$tmp/calls"
+}
+check=systemctl\ daemon-reload,systemctl\ --quiet\ is-active\ picovrrp.service
+active=0 upgrade=0 reload=0
+same "first installation" "$(script_calls postinst configure "")" <<<"systemctl daemon-reload"
+same "prerm on an upgrade" "$(script_calls prerm upgrade 0.2.0-1)" <<<""
+same "prerm on removal" "$(script_calls prerm remove)" <<<"systemctl --quiet disable --now picovrrp.service"
+same "upgrade" "$(script_calls postinst configure 0.0.9-1)" <<<"$check,picovrrp upgrade"
+upgrade=3
+same "upgrade refused" "$(script_calls postinst configure 0.0.9-1)" \
+    <<<"$check,picovrrp upgrade,picovrrp reload,systemctl try-restart picovrrp.service"
+reload=3
+same "a daemon that does not answer" "$(script_calls postinst configure 0.0.9-1)" \
+    <<<"$check,picovrrp upgrade,picovrrp reload,systemctl try-restart picovrrp.service"
+reload=1
+same "a configuration that is refused" "$(script_calls postinst configure 0.0.9-1)" <<<"$check,picovrrp upgrade,picovrrp reload"
+grep -q "goes on with the old program" "$tmp/said" || wrong "not said: $(cat "$tmp/said")"
+active=3
+same "no daemon" "$(script_calls postinst configure 0.0.9-1)" <<<"$check"
+rmdir "$tmp/run/systemd/system"
+same "without systemd" "$(script_calls postinst configure 0.0.9-1)" <<<""
+ok "deb: a running daemon is upgraded in place, restarted where that is refused, left alone with a wrong configuration"
 
 if command -v systemd-analyze >/dev/null; then
     sed -i "s,/usr/sbin/picovrrp,$PACKAGES_BINARY," "$tmp/debx/usr/lib/systemd/system/picovrrp.service"

@@ -185,6 +185,41 @@ picovrrp disable
 procd_kill picovrrp
 L
 try service help
-[[ $said == *adopt* && $said == *check* ]] || wrong "help: $said"
-umount "$root/proc" "$root/dev"
+for word in check adopt yield resume; do
+    [[ $said == *$'\t'$word$'\t'* ]] || wrong "help says nothing of $word: $said"
+done
 ok "init: prerm, rpcd's reload, help"
+
+# An upgrade where no daemon runs: nothing is stopped or switched off, and the start is that of every package.
+upgrade_script() { # SCRIPT ARGUMENT...
+    in_root env PKG_UPGRADE=1 "/usr/lib/opkg/info/picovrrp.$1" "${@:2}"
+}
+fresh
+uci_file "$config"
+forget
+upgrade_script prerm upgrade 0.2.0-r1
+same "calls of prerm on an upgrade" "$(calls)" <<<""
+in_root env PKG_UPGRADE=1 /etc/init.d/picovrrp restart
+grep -qx "procd_kill picovrrp" "$root/calls" || wrong "restart is kept from stopping: $(calls)"
+service stop
+forget
+upgrade_script postinst configure
+same "calls of postinst on an upgrade" "$(calls)" <<<"$(started "--uci $config" "$files" "picovrrp network")
+procd_set_config_changed firewall"
+[ ! -s "$root/log" ] || wrong "said of an upgrade without a daemon: $(cat "$root/log")"
+ok "init: an upgrade stops and switches off nothing, and starts as the first installation does"
+
+# The commands that are handed on, as they were typed and with the status that came back.
+cat >"$root/usr/sbin/picovrrp" <<'S'
+#!/bin/sh
+for word; do printf "<%s>" "$word"; done >>/calls
+exit 4
+S
+forget
+for command in yield resume status; do
+    try service $command lan for 30m
+    [ "$status" = 4 ] || wrong "$command: exit status $status, $said"
+done
+same "commands" "$(calls)" <<<"<yield><lan><for><30m><resume><lan><for><30m><status><lan><for><30m>"
+umount "$root/proc" "$root/dev"
+ok "init: yield, resume and status are the program's"

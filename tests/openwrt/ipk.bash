@@ -72,7 +72,6 @@ Depends: libc
 License: MIT OR Apache-2.0
 Section: net
 SourceDateEpoch: 1700000000
-Maintainer: picovrrp authors <picovrrp@localhost>
 Architecture: mips_24kc
 Installed-Size: $size
 Description:  Two or more routers share an address, and when one dies, loses its cable or is
@@ -100,6 +99,11 @@ same "files in keepalived's place" "$(cd "$tmp/k/data" && find . -type f | sort)
 L
 [ ! -e "$tmp/k/control/conffiles" ] || wrong "picovrrp-keepalived has conffiles"
 
+ipk mips_24kc --maintainer "A. Person <person@example.net>" --out "$tmp/who" >/dev/null
+for file in "$tmp/who"/*; do
+    same "maintainer of $file" "$(tar -xzOf "$file" ./control.tar.gz | tar -xzOf - ./control | grep ^Maintainer)" <<<"Maintainer: A. Person <person@example.net>"
+done
+
 # A target's name stands for all its architectures, one of those for itself.
 ipk arm926ej-s arm_cortex-a9_vfpv3-d16 --out "$tmp/more" >/dev/null
 same "architectures" "$(cd "$tmp/more" && ls -A)" <<L
@@ -122,6 +126,10 @@ try ipk mips_24kc --out /proc/nosuch
 refused "cannot write to '/proc/nosuch'; choose another with --out"
 try cross/ipk mips_24kc --out
 refused "--out needs a value"
+for who in nobody '<a@b>' $'A <a@b>\nEssential: yes'; do
+    try ipk mips_24kc --maintainer "$who" --out "$tmp/none"
+    refused "is no maintainer; write --maintainer 'NAME <ADDRESS@DOMAIN>'"
+done
 try ipk mips_24kc --what
 refused "unknown option '--what'"
 # The file system is full half way.

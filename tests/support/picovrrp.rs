@@ -1,7 +1,7 @@
 //! The real binary in a router's namespace.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -63,6 +63,44 @@ impl Picovrrp {
         let name = format!("picovrrp on {}", node.name());
         let process = Process::start(&name, command, node.dir().join("picovrrp.log"), node.ns());
         Picovrrp { process, binary, run_dir, config: file }
+    }
+
+    /// Starts another beside it that takes over from it, with further options.
+    pub(crate) fn successor(&self, node: &Node, options: &[&str]) -> Self {
+        let mut command = node.ns().command(&self.binary.to_string_lossy());
+        command.arg("--run-dir").arg(&self.run_dir).args(["run", "--takeover", "--log-stderr", "-f"]);
+        command.arg(&self.config).args(options);
+        let log = node.dir().join(format!("after-{}.log", self.process.pid()));
+        let process = Process::start(&format!("the next picovrrp on {}", node.name()), command, log, node.ns());
+        Picovrrp { process, binary: self.binary.clone(), run_dir: self.run_dir.clone(), config: self.config.clone() }
+    }
+
+    /// Another process takes over from it, and it ends.
+    #[track_caller]
+    pub(crate) fn take_over(&mut self, node: &Node) {
+        let next = self.successor(node, &[]);
+        let mut old = std::mem::replace(self, next);
+        let ended = old.process.wait_exit(Duration::from_secs(20));
+        assert!(ended.success(), "{ended}: {}{}", old.process.log(), self.process.log());
+        assert_eq!(self.process.log_lines("taken over from process"), 1, "{}", self.process.log());
+    }
+
+    /// Its run directory.
+    pub(crate) fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// Starts it beneath a supervisor, a script whose arguments are its own directory and the command. Signals go to the
+    /// supervisor.
+    pub(crate) fn start_beneath(supervisor: &Path, node: &Node, config: &str) -> Self {
+        let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
+        fs::write(&file, config).expect("the lab's directory can be written to");
+        let mut command = node.ns().command(&supervisor.to_string_lossy());
+        command.args([supervisor.parent().expect("it is in a directory"), Path::new(BINARY)]);
+        command.arg("--run-dir").arg(&run_dir).args(["run", "-f"]).arg(&file).arg("--log-stderr");
+        let name = format!("supervisor on {}", node.name());
+        let process = Process::start(&name, command, node.dir().join("supervisor.log"), node.ns()).gently();
+        Picovrrp { process, binary: BINARY.into(), run_dir, config: file }
     }
 
     /// Starts it and waits until its only instance is in `state`.

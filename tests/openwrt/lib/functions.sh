@@ -47,19 +47,21 @@ default_postinst() {
 	local i package=${1##*/}
 	package=${package%.*}
 	for i in $(grep "^/etc/uci-defaults/" "/usr/lib/opkg/info/$package.list"); do
-		( . "$i" ) && rm -f "$i"
+		( [ -f "$i" ] && . "$i" ) && rm -f "$i"
 	done
 	for i in $(grep "^/etc/init.d/" "/usr/lib/opkg/info/$package.list"); do
-		"$i" enable
+		[ "$PKG_UPGRADE" = 1 ] || "$i" enable
 		"$i" start
 	done
+	return 0
 }
 
 default_prerm() {
 	local i package=${1##*/}
 	package=${package%.*}
 	for i in $(grep "^/etc/init.d/" "/usr/lib/opkg/info/$package.list"); do
-		"$i" disable
+		[ "$PKG_UPGRADE" = 1 ] || "$i" disable
 		"$i" stop
 	done
+	return 0
 }

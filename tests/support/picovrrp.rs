@@ -55,7 +55,8 @@ impl Picovrrp {
         Self::start_as(binary, node, "-f", config, &[])
     }
 
-    fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str, options: &[&str]) -> Self {
+    /// Starts a build of it with a file that `option` names, and with further options.
+    pub(crate) fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str, options: &[&str]) -> Self {
         let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
         fs::write(&file, config).expect("the lab's directory can be written to");
         let mut command = node.ns().command(&binary.to_string_lossy());

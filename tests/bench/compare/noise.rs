@@ -34,15 +34,13 @@ pub(crate) fn noise(bench: &mut Bench) {
             observe(window);
             let end = Instant::now();
             drop(hogs);
-            let (mut takeovers, mut longest, mut last) = (0, Duration::ZERO, None);
-            let mut speaker = "a";
-            for sighting in lab_claims(&pair, start, end) {
-                let from = if sighting.0 { "a" } else { "b" };
-                takeovers += usize::from(from == "b" && speaker == "a");
-                speaker = from;
-                if sighting.0 {
-                    longest = longest.max(last.map_or(Duration::ZERO, |last| sighting.1 - last));
-                    last = Some(sighting.1);
+            let (mut takeovers, mut longest, mut last, mut held) = (0, Duration::ZERO, None, true);
+            for (of_a, at) in claims(&pair, start, end) {
+                takeovers += usize::from(held && !of_a);
+                held = of_a;
+                if of_a {
+                    longest = longest.max(last.map_or(Duration::ZERO, |last| at - last));
+                    last = Some(at);
                 }
             }
             results.add("False takeovers", case, "", program, takeovers as f64);
@@ -53,7 +51,7 @@ pub(crate) fn noise(bench: &mut Bench) {
 }
 
 /// Each advert that claims the address: whether it is a's, and when it came.
-fn lab_claims(pair: &Pair, start: Instant, end: Instant) -> Vec<(bool, Instant)> {
+fn claims(pair: &Pair, start: Instant, end: Instant) -> Vec<(bool, Instant)> {
     let seen = pair.lab.wire().since(start);
     let claims = seen.iter().filter(|s| s.at < end && (s.is_claim_of("a") || s.is_claim_of("b")));
     let claims: Vec<_> = claims.map(|s| (s.from == "a", s.at)).collect();

@@ -14,7 +14,7 @@ use super::support::{Node, SOON, ms, observe, wait_until};
 const TICK: Duration = ms(10);
 
 impl Daemon {
-    /// Its process and all below it, but for what its checks run.
+    /// Its process and all below it.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let mut pids = vec![self.process.pid()];
         let mut at = 0;
@@ -48,8 +48,7 @@ impl Daemon {
         sum
     }
 
-    /// Processor time so far: the scheduler's nanoseconds of its processes, and the kernel's ticks of
-    /// children that they have waited for.
+    /// Processor time so far, by the scheduler's nanoseconds.
     pub(crate) fn time(&self) -> Duration {
         let mut sum = Duration::ZERO;
         for pid in self.pids() {
@@ -61,7 +60,7 @@ impl Daemon {
         sum
     }
 
-    /// Processor time of the scripts that it has waited for.
+    /// Processor time of the scripts that it has waited for, in the kernel's ticks.
     pub(crate) fn children_time(&self) -> Duration {
         let mut ticks = 0;
         for pid in self.pids() {

@@ -55,7 +55,8 @@ pub(super) struct Io {
     pub(super) reactor: Rc<Reactor>,
     pub(super) rtnl: Rtnl,
     announcer: Announcer,
-    /// Each stands as near as it can to its [first place](places).
+    /// Each stands as near as it can to its [first place](places), and there only by reference: there are many
+    /// places, and most are empty.
     sockets: [Option<Box<VrrpSocket>>; MAX_SOCKETS],
     /// What is about to leave, through the socket at this place or the announcer's.
     outbox: Outbox<System>,
@@ -140,7 +141,7 @@ impl Io {
             return;
         }
         let Io { outbox, sockets, announcer, notes, lost_notes, way, .. } = self;
-        let way = sockets.get(*way).and_then(Option::as_ref).map_or(announcer.as_fd(), |s| s.as_fd());
+        let way = sockets.get(*way).and_then(Option::as_deref).map_or(announcer.as_fd(), |s| s.as_fd());
         outbox.flush(way, &mut |what, e| {
             if notes.push(Note::Refused(what, e.raw_os_error().unwrap_or(0))).is_err() {
                 *lost_notes = lost_notes.saturating_add(1);
@@ -280,7 +281,7 @@ impl Io {
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
-        self.sockets.iter().flatten().map(|s| &**s)
+        self.sockets.iter().flatten().map(|socket| &**socket)
     }
 
     fn close(&mut self, at: usize) {
@@ -317,7 +318,7 @@ impl Actions for Io {
             Action::SendAdvert { ifindex, source, destination, payload, .. } => {
                 let way = self.find(ifindex, Family::of(source));
                 self.turn(way.unwrap_or(ANNOUNCER));
-                let put = match way.and_then(|at| self.sockets[at].as_ref()) {
+                let put = match way.and_then(|at| self.sockets[at].as_deref()) {
                     Some(socket) => socket.post(&mut self.outbox, System::Send, source, destination, payload),
                     None => Err(io::Error::from_raw_os_error(libc::ENODEV)),
                 };

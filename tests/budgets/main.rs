@@ -51,7 +51,11 @@ fn count(trace: &str) -> Calls {
     let mut waits = (0..lines.len()).filter(|at| is_wait(lines[*at])).skip(1);
     let first = waits.next().expect("it waited");
     let last = waits.last().expect("it waited again");
-    let mut calls = Calls { all: last - first, ..Calls::default() };
+    // Some seconds after a command memory is given back, once.
+    let once = |line: &&&str| ["madvise(", "gettid(", "getpid("].iter().any(|call| line.starts_with(call));
+    let once = lines[first..last].iter().filter(once).count();
+    assert!(once <= 4, "{trace}");
+    let mut calls = Calls { all: last - first - once, ..Calls::default() };
     for line in &lines[first..last] {
         let result = line.rsplit(" = ").next().and_then(|r| r.split(' ').next()).and_then(|r| r.parse::<i64>().ok());
         let many = result.unwrap_or(0).max(0) as usize;
@@ -109,7 +113,7 @@ fn memory(daemon: &Picovrrp, who: &str, private: f64) {
 }
 
 /// kB of stack that were ever used, the environment in them.
-const STACK: f64 = 1100.0;
+const STACK: f64 = 680.0;
 
 fn config(instances: u8, advert: &str, priority: u8) -> String {
     let mut text = format!("defaults version 3 advert {advert} priority {priority}\n");
@@ -142,21 +146,21 @@ fn one_instance() {
     assert!(sent.sent >= 20 && received.received >= 20, "{sent:?} {received:?}");
     within("system calls for an advert sent", sent.per_sent(), 2.0);
     within("system calls for an advert received", received.per_received(), 2.0);
-    memory(&one, "one instance, Active", 1900.0);
-    memory(&two, "one instance, Backup", 1900.0);
+    memory(&one, "one instance, Active", 1250.0);
+    memory(&two, "one instance, Backup", 1250.0);
 }
 
 #[test]
 fn two_hundred_and_fifty_five_instances() {
     let (lab, a, b, one, two) = pair(&roomy_build(), 255, "1s");
     within("wake-ups for an advert sent, 255 instances", wake_ups(&lab, &one, 5 * 255), 0.05);
-    within("wake-ups for an advert received, 255 instances", wake_ups(&lab, &two, 5 * 255), 0.75);
+    within("wake-ups for an advert received, 255 instances", wake_ups(&lab, &two, 5 * 255), 0.9);
     let (sent, received) = (calls(&one, &a, ms(4000)), calls(&two, &b, ms(4000)));
     assert!(sent.sent >= 2 * 255 && received.received >= 2 * 255, "{sent:?} {received:?}");
     within("system calls for an advert sent, 255 instances", sent.per_sent(), 0.1);
     within("system calls for an advert received, 255 instances", received.per_received(), 0.6);
-    memory(&one, "255 instances, Active", 2000.0);
-    memory(&two, "255 instances, Backup", 2000.0);
+    memory(&one, "255 instances, Active", 1350.0);
+    memory(&two, "255 instances, Backup", 1350.0);
 }
 
 /// The one for x86_64 and glibc, as cargo builds it.

@@ -15,7 +15,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
 
 /// The version byte of every frame.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
 /// The longest line of the log.
@@ -132,6 +132,8 @@ pub struct InstanceStatus<'a> {
     pub family: Family,
     /// Protocol version, 2 or 3.
     pub version: u8,
+    /// Version 2 too.
+    pub also_v2: bool,
     /// Configured priority.
     pub priority: u8,
     /// Effective priority.
@@ -398,6 +400,7 @@ mod tests {
             vrid: 255,
             family: Family::V6,
             version: 3,
+            also_v2: true,
             priority: 255,
             effective_priority: 255,
             advert: Centis::MAX_V2,

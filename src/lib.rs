@@ -7,8 +7,11 @@
 //! - [`daemon`]: the loop: it carries what the system tells to the router, and its actions to the system.
 //! - [`check`], [`notify`], [`command`]: the world as programs see it: scripts that check, hooks that are told.
 //! - [`control`], [`status`]: what daemon and commands say to each other, and how it is shown.
+//! - [`table`]: lists with a limit, whose memory follows what is in them.
 //! - [`text`]: rendering without `core::fmt`: addresses, durations, a writer for ufmt.
 //! - [`sys`]: Linux: reactor, sockets, netlink, ARP and NA, signals, syslog. The only unsafe code.
+
+extern crate alloc;
 
 pub mod check;
 pub mod command;
@@ -19,5 +22,6 @@ pub mod notify;
 pub mod router;
 pub mod status;
 pub mod sys;
+pub mod table;
 pub mod text;
 pub mod vrrp;

@@ -4,6 +4,11 @@ mod cli;
 
 use std::process::ExitCode;
 
+use picovrrp::sys::heap::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
 fn main() -> ExitCode {
     let words: Vec<String> = match std::env::args_os().map(|a| a.into_string()).collect() {
         Ok(words) => words,

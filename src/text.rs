@@ -1,6 +1,7 @@
 //! Text without `core::fmt`: a buffered [`Text`] over `embedded_io::Write`, and what ufmt has no
 //! display for: addresses, MAC addresses, durations.
 
+use core::convert::Infallible;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use embedded_io::Write;
@@ -12,35 +13,37 @@ use crate::vrrp::timing::Micros;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
-/// The result of writing text.
-pub type Written = Result<(), Stopped>;
+/// The result of writing text: a writer that refused is told of at the end, by [`Text::flush`]. So no piece of text
+/// carries code for that.
+pub type Written<T = ()> = Result<T, Infallible>;
 
 /// A small buffer in front of any writer. It is one type whatever stands behind it, so that what is
 /// rendered through it is compiled once.
 pub struct Text<'a> {
-    sink: &'a mut dyn FnMut(&[u8]) -> Written,
+    sink: &'a mut dyn FnMut(&[u8]) -> Result<(), Stopped>,
     buffer: heapless::Vec<u8, 128>,
+    /// It refused; what follows is left out.
+    stopped: bool,
 }
 
 impl<'a> Text<'a> {
     /// Text that goes to `sink` in pieces; call [`Text::flush`] at the end.
-    pub fn new(sink: &'a mut dyn FnMut(&[u8]) -> Written) -> Text<'a> {
-        Text { sink, buffer: heapless::Vec::new() }
+    pub fn new(sink: &'a mut dyn FnMut(&[u8]) -> Result<(), Stopped>) -> Text<'a> {
+        Text { sink, buffer: heapless::Vec::new(), stopped: false }
     }
 
-    /// Hands what is buffered to the writer.
-    pub fn flush(&mut self) -> Written {
-        if self.buffer.is_empty() {
-            return Ok(());
+    /// Hands what is buffered to the writer; an error if it refused that, or something before.
+    pub fn flush(&mut self) -> Result<(), Stopped> {
+        if !self.buffer.is_empty() && !self.stopped {
+            self.stopped = (self.sink)(&self.buffer).is_err();
         }
-        let done = (self.sink)(&self.buffer);
         self.buffer.clear();
-        done
+        if self.stopped { Err(Stopped) } else { Ok(()) }
     }
 }
 
 impl uWrite for Text<'_> {
-    type Error = Stopped;
+    type Error = Infallible;
 
     fn write_str(&mut self, mut s: &str) -> Written {
         while !s.is_empty() {
@@ -51,9 +54,10 @@ impl uWrite for Text<'_> {
             }
             let (piece, rest) = s.split_at(cut);
             if self.buffer.extend_from_slice(piece.as_bytes()).is_err() {
-                self.flush()?;
+                // What it refused is told at the end.
+                let _ = self.flush();
                 // A piece is never longer than the empty buffer.
-                self.buffer.extend_from_slice(piece.as_bytes()).map_err(|_| Stopped)?;
+                let _ = self.buffer.extend_from_slice(piece.as_bytes());
             }
             s = rest;
         }
@@ -77,7 +81,8 @@ pub fn write_to<W: Write>(out: &mut W, f: &mut dyn FnMut(&mut Text<'_>) -> Writt
     };
     let mut text = Text::new(&mut sink);
     // `Stopped` says no more than `failed`, which is what the caller gets.
-    let _ = f(&mut text).and_then(|()| text.flush());
+    let Ok(()) = f(&mut text);
+    let _ = text.flush();
     failed.map_or(Ok(()), Err)
 }
 
@@ -91,7 +96,8 @@ pub fn cut_to<const N: usize>(f: &mut dyn FnMut(&mut Text<'_>) -> Written) -> he
     };
     let mut text = Text::new(&mut sink);
     // What was cut is still worth reading.
-    let _ = f(&mut text).and_then(|()| text.flush());
+    let Ok(()) = f(&mut text);
+    let _ = text.flush();
     out
 }
 

@@ -96,7 +96,8 @@ fn bound() {
     for text in [long.as_bytes(), &junk, "o\n".repeat(32768).as_bytes(), "c x\n".repeat(16384).as_bytes()] {
         let (mut config, mut found) = (Box::new(Config::default()), Box::new(Diagnostics::new()));
         let ((), peak, left) = held(|| read(text, &mut config, &mut found));
-        assert!(peak <= 48 << 10 && left == 0, "{peak} {left}");
+        // Some names of what was refused may be in the configuration.
+        assert!(peak <= 49 << 10 && left <= 1 << 10, "{peak} {left}");
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Check {
 }
 
 /// Reads a configuration. `scripts` says what is to be done about commands that cannot be run here.
+#[inline(never)]
 pub(super) fn read(source: &Source, scripts: Scripts, config: &mut Config, found: &mut Diagnostics) -> io::Result<()> {
     let mut commands = Box::new(Commands::new());
     source.read(config, found, &mut commands)?;
@@ -56,6 +57,7 @@ pub(super) fn read(source: &Source, scripts: Scripts, config: &mut Config, found
 }
 
 /// Reads a file and reports what is wrong with it on stderr; `None` if it cannot be used.
+#[inline(never)]
 pub(super) fn load(source: &Source, scripts: Scripts) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::default());
     let mut found = Box::new(Diagnostics::new());
@@ -69,6 +71,7 @@ pub(super) fn load(source: &Source, scripts: Scripts) -> Result<Box<Config>, Exi
     if found.errors() > 0 { Err(Exit::Config) } else { Ok(config) }
 }
 
+#[inline(never)]
 pub(super) fn run(check: &Check) -> Exit {
     if check.against.is_some() && !check.explain {
         complain("--against goes with --explain");

@@ -148,6 +148,7 @@ impl Connection {
     }
 }
 
+#[inline(never)]
 pub(super) fn status(dir: &Path, status: &Status) -> Exit {
     if status.json as u8 + status.prometheus as u8 + status.keepalived_json as u8 > 1 {
         complain("--json, --prometheus and --keepalived-json exclude each other");
@@ -220,6 +221,7 @@ fn kept(connection: &mut Connection, status: &Status, only: Option<&str>, out: &
     Ok((only.is_some_and(|name| frames.any(name)), text::write_to(out, render)))
 }
 
+#[inline(never)]
 pub(super) fn reload(dir: &Path) -> Exit {
     ask(dir, Request::Reload)
 }
@@ -327,6 +329,7 @@ pub(super) fn watch(dir: &Path, watch: &Watch) -> Exit {
 }
 
 /// Returns when the daemon is gone, its addresses handed over.
+#[inline(never)]
 pub(super) fn stop(dir: &Path) -> Exit {
     let mut connection = match Connection::open(dir, Request::Stop) {
         Ok(c) => c,

@@ -55,6 +55,7 @@ enum Origin {
     Process(Takeover),
 }
 
+#[inline(never)]
 pub(super) fn run(dir: &Path, run: &Run) -> Exit {
     if run.realtime.is_some_and(|p| !(1..=99).contains(&p)) {
         complain("--realtime wants a priority from 1 to 99");

@@ -39,6 +39,7 @@ struct Keepalived {
     config_id: Option<String>,
 }
 
+#[inline(never)]
 pub(super) fn run(import: &Import) -> Exit {
     let source = match &import.language {
         Language::Keepalived(k) => Source::keepalived(&k.file, &k.config_id, k.strict),

@@ -6,7 +6,7 @@
 
 use core::net::IpAddr;
 
-use heapless::Vec;
+use crate::table::Table;
 use ufmt::{uWrite, uwrite};
 
 use super::commands::{CommandAt, Commands};
@@ -63,23 +63,23 @@ pub(super) struct Assembler<'a> {
     /// What a new instance's draft starts from.
     pub(super) defaults: Draft,
     /// Places of [`Config::addresses`].
-    pub(super) address_at: Vec<Pos, MAX_ADDRESSES>,
+    pub(super) address_at: Table<Pos, MAX_ADDRESSES>,
     /// Places of [`Config::routes`].
-    pub(super) route_at: Vec<Pos, MAX_ROUTES>,
+    pub(super) route_at: Table<Pos, MAX_ROUTES>,
     /// Places of [`Config::peers`].
-    pub(super) peer_at: Vec<Pos, MAX_PEERS>,
+    pub(super) peer_at: Table<Pos, MAX_PEERS>,
     /// Places of [`Config::tracks`].
-    pub(super) track_at: Vec<TrackPlace, MAX_TRACKS>,
+    pub(super) track_at: Table<TrackPlace, MAX_TRACKS>,
     /// Places of [`Config::instances`].
-    pub(super) instance_at: Vec<Pos, MAX_INSTANCES>,
+    pub(super) instance_at: Table<Pos, MAX_INSTANCES>,
     /// Places of [`Config::checks`].
-    pub(super) check_at: Vec<Pos, MAX_CHECKS>,
+    pub(super) check_at: Table<Pos, MAX_CHECKS>,
     /// Places of [`Config::groups`].
-    pub(super) group_at: Vec<Pos, MAX_GROUPS>,
+    pub(super) group_at: Table<Pos, MAX_GROUPS>,
     /// Places of [`Config::members`].
-    pub(super) member_at: Vec<Pos, MAX_INSTANCES>,
+    pub(super) member_at: Table<Pos, MAX_INSTANCES>,
     /// Places of [`Config::link_delays`].
-    pub(super) delay_at: Vec<Pos, MAX_DELAYS>,
+    pub(super) delay_at: Table<Pos, MAX_DELAYS>,
     pub(super) lost: Lost,
     exceeded: Exceeded,
 }
@@ -100,15 +100,15 @@ impl<'a> Assembler<'a> {
             broken: false,
             draft: Draft::default(),
             defaults: Draft::default(),
-            address_at: Vec::new(),
-            route_at: Vec::new(),
-            peer_at: Vec::new(),
-            track_at: Vec::new(),
-            instance_at: Vec::new(),
-            check_at: Vec::new(),
-            group_at: Vec::new(),
-            member_at: Vec::new(),
-            delay_at: Vec::new(),
+            address_at: Table::new(),
+            route_at: Table::new(),
+            peer_at: Table::new(),
+            track_at: Table::new(),
+            instance_at: Table::new(),
+            check_at: Table::new(),
+            group_at: Table::new(),
+            member_at: Table::new(),
+            delay_at: Table::new(),
             lost: Lost::default(),
             exceeded: Exceeded::default(),
         }

@@ -129,7 +129,8 @@ impl Diagnostics {
             shown.try_for_each(|c| pool.push(c).map_err(|_| Stopped))
         };
         let mut text = Text::new(&mut sink);
-        if message(&mut text).and_then(|()| text.flush()).is_err() {
+        let Ok(()) = message(&mut text);
+        if text.flush().is_err() {
             self.text.truncate(start);
             return;
         }

@@ -6,9 +6,9 @@
 
 use core::net::IpAddr;
 
-use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
+use crate::table::Table;
 use crate::vrrp::timing::{Centis, Micros, Version};
 
 mod checks;
@@ -94,7 +94,7 @@ impl StrId {
 /// The pool of all names.
 #[derive(Clone, Debug, Default)]
 pub struct Strings {
-    bytes: Vec<u8, MAX_STRINGS>,
+    bytes: Table<u8, MAX_STRINGS>,
 }
 
 impl Strings {
@@ -327,6 +327,8 @@ pub struct Instance {
     pub family: Family,
     /// Protocol version.
     pub version: Version,
+    /// It sends and hears version 2 besides version 3 (RFC 9568 §8.4.2).
+    pub also_v2: bool,
     /// 1…254, or 255 for the address owner.
     pub priority: u8,
     /// Advertisement_Interval.
@@ -377,6 +379,7 @@ impl Default for Instance {
             vrid: 0,
             family: Family::V4,
             version: Version::V3,
+            also_v2: false,
             priority: 100,
             advert: Centis::SECOND,
             preempt: Preempt::On,
@@ -404,6 +407,11 @@ impl Instance {
     /// The interface of its addresses that name none.
     pub const fn own_device(&self) -> StrId {
         if self.vmac.is_empty() { self.interface } else { self.vmac }
+    }
+
+    /// Whether adverts of this version are sent and heard.
+    pub fn speaks(&self, version: u8) -> bool {
+        version == self.version.number() || (self.also_v2 && version == Version::V2.number())
     }
 
     /// The virtual router's MAC address (RFC 9568 §7.3).
@@ -470,27 +478,27 @@ pub struct Config {
     /// Run when all instances have stopped.
     pub shutdown: Lifecycle,
     /// Interfaces whose changes count after a delay.
-    pub link_delays: Vec<LinkDelay, MAX_DELAYS>,
+    pub link_delays: Table<LinkDelay, MAX_DELAYS>,
     /// The checks.
-    pub checks: Vec<Check, MAX_CHECKS>,
+    pub checks: Table<Check, MAX_CHECKS>,
     /// The sync groups.
-    pub groups: Vec<Group, MAX_GROUPS>,
+    pub groups: Table<Group, MAX_GROUPS>,
     /// Pool of the names of the groups' instances.
-    pub members: Vec<StrId, MAX_INSTANCES>,
+    pub members: Table<StrId, MAX_INSTANCES>,
     /// The virtual routers.
-    pub instances: Vec<Instance, MAX_INSTANCES>,
+    pub instances: Table<Instance, MAX_INSTANCES>,
     /// Pool of virtual addresses, and of static ones.
-    pub addresses: Vec<Address, MAX_ADDRESSES>,
+    pub addresses: Table<Address, MAX_ADDRESSES>,
     /// The addresses that are on as long as the daemon runs ([`Config::addresses`]).
     pub static_addresses: Range,
     /// Pool of routes.
-    pub routes: Vec<Route, MAX_ROUTES>,
+    pub routes: Table<Route, MAX_ROUTES>,
     /// The routes that are there as long as the daemon runs ([`Config::routes`]).
     pub static_routes: Range,
     /// Pool of unicast peers.
-    pub peers: Vec<Peer, MAX_PEERS>,
+    pub peers: Table<Peer, MAX_PEERS>,
     /// Pool of trackers.
-    pub tracks: Vec<Track, MAX_TRACKS>,
+    pub tracks: Table<Track, MAX_TRACKS>,
     /// Pool of names.
     pub strings: Strings,
 }
@@ -511,17 +519,17 @@ impl Default for Config {
             hotplug: StrId::default(),
             startup: Lifecycle::default(),
             shutdown: Lifecycle::default(),
-            link_delays: Vec::new(),
-            checks: Vec::new(),
-            groups: Vec::new(),
-            members: Vec::new(),
-            instances: Vec::new(),
-            addresses: Vec::new(),
+            link_delays: Table::new(),
+            checks: Table::new(),
+            groups: Table::new(),
+            members: Table::new(),
+            instances: Table::new(),
+            addresses: Table::new(),
             static_addresses: Range::default(),
-            routes: Vec::new(),
+            routes: Table::new(),
             static_routes: Range::default(),
-            peers: Vec::new(),
-            tracks: Vec::new(),
+            peers: Table::new(),
+            tracks: Table::new(),
             strings: Strings::default(),
         }
     }

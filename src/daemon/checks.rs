@@ -30,6 +30,7 @@ use crate::router::{Event, same_check};
 use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::Children;
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// After a change that the kernel tells, the next look is no sooner than this: who writes a file a
@@ -52,7 +53,7 @@ pub(super) struct Runs {
 }
 
 /// What is known of the checks of `new` that `old` has too.
-pub(super) fn inherit(runs: &[Runs], old: &Config, new: &Config) -> heapless::Vec<Runs, MAX_CHECKS> {
+pub(super) fn inherit(runs: &[Runs], old: &Config, new: &Config) -> Table<Runs, MAX_CHECKS> {
     let of = |check: &Check| {
         let at = old.checks.iter().position(|was| same_check(old, was, new, check));
         at.and_then(|at| runs.get(at)).cloned().unwrap_or_default()

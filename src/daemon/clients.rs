@@ -307,6 +307,7 @@ impl<'a> Now<'a> {
             vrid: v.config.vrid,
             family: v.config.family,
             version: v.config.version.number(),
+            also_v2: v.config.also_v2,
             priority: v.config.priority,
             effective_priority: v.effective_priority,
             advert: v.config.advert,

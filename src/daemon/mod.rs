@@ -21,6 +21,7 @@ use crate::sys::clock;
 use crate::sys::context::{Context, FIRST_TASK};
 use crate::sys::control_socket::{Connection, Listener};
 use crate::sys::files::{Lock, RunDir};
+use crate::sys::memory;
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::{AddressList, Monitor, RouteWatch, Rtnl};
 use crate::sys::process::{Children, User};
@@ -28,7 +29,8 @@ use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
-use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
+use crate::sys::vrrp_socket::{self, Inbox};
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 mod checks;
@@ -62,6 +64,9 @@ const ROUTES: Token = Token(3);
 
 /// A deadline missed by more than this says that we were stopped, or starved.
 const STALL: Micros = Micros::from_millis(20);
+
+/// From the start, a reload or a client to the return of the memory that they needed. It is worth no wake-up of its own.
+const CALM: Micros = Micros::from_secs(8);
 
 /// How long the hooks of a stop are waited for.
 const STOP_HOOKS: Micros = Micros::from_secs(18);
@@ -125,7 +130,9 @@ pub struct Core {
     script_user: Option<User>,
     notifier: Rc<Notifier>,
     /// Parallel to the configuration's checks.
-    runs: Vec<checks::Runs, MAX_CHECKS>,
+    runs: Table<checks::Runs, MAX_CHECKS>,
+    /// When what the start, a reload or a client needed is given back: at the next wake-up after it.
+    calm_at: Option<Instant>,
     /// When we were told to stop.
     stopping: Option<Instant>,
     /// Raised then.
@@ -159,16 +166,20 @@ pub struct Daemon {
     signals: Signals,
     listener: Listener,
     ready: ReadyList,
-    buffer: Box<[u8; RECEIVE_BUFFER]>,
+    inbox: Inbox,
 }
 
 impl Daemon {
     /// Opens what it needs, learns the interfaces and what an earlier run left, and starts the instances.
+    // Not inlined: what it takes of the stack is given back before the loop.
+    #[inline(never)]
     pub fn new(mut setup: Setup) -> io::Result<Daemon> {
         let signals = Signals::open()?;
         let reactor = Rc::new(Reactor::new()?);
         // The monitor first: what changes while all is read is told again.
         let monitor = Monitor::open()?;
+        // Ours may all be on one interface, beside some of its own.
+        let room = setup.config.addresses.len() + 16;
         let (router, rest) = match &setup.saved {
             None => (Router::new(setup.config), None),
             Some(saved) => {
@@ -197,7 +208,7 @@ impl Daemon {
             limiter: Limiter::new(),
             check_limiter: Limiter::new(),
             priority_limiter: Limiter::new(),
-            addresses: AddressList::new(),
+            addresses: AddressList::with_room(room),
             dirty: Vec::new(),
             route_watch: None,
             arps: Vec::new(),
@@ -207,7 +218,8 @@ impl Daemon {
             starting: false,
             script_user: None,
             notifier: Rc::new(Notifier::new()),
-            runs: Vec::new(),
+            runs: Table::new(),
+            calm_at: Some(clock::now() + CALM),
             stopping: None,
             coming: None,
             last_reload: None,
@@ -251,7 +263,7 @@ impl Daemon {
             signals,
             listener,
             ready: ReadyList::new(),
-            buffer: Box::new([0; RECEIVE_BUFFER]),
+            inbox: Inbox::default(),
         })
     }
 
@@ -262,7 +274,7 @@ impl Daemon {
 
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
-        let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, buffer } = self;
+        let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, inbox } = self;
         let (clients, context, children) = (&*clients, &*context, &*children);
         let notifier = core.borrow().notifier.clone();
         let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
@@ -282,18 +294,22 @@ impl Daemon {
                 checks.end();
             }
             let _ = driver.turn(tasks.as_mut());
-            if core.borrow().is_time(clock::now()) {
+            // The clock is read twice for each wake-up: before the wait, and behind it.
+            let mut now = clock::now();
+            if core.borrow().is_time(now) {
                 checks.end();
                 let mut core = core.borrow_mut();
                 core.execute(listener, children);
                 // It could not be: all goes on.
-                core.change_over(clock::now());
+                now = clock::now();
+                core.change_over(now);
             }
+            let sleeper = context.next_deadline();
             let deadline = {
                 let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
                 let limit = core.borrow().stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
-                let over = notifier.is_idle() || limit.is_some_and(|t| t <= clock::now());
+                let over = notifier.is_idle() || limit.is_some_and(|t| t <= now);
                 if stopped && over && ending.is_none() && !core.borrow().starting {
                     let left = notifier.waiting();
                     if left > 0 {
@@ -306,14 +322,14 @@ impl Daemon {
                     return Ok(());
                 }
                 let limit = limit.filter(|_| ending.is_none());
-                let now = driver.is_awake().then(clock::now);
+                let awake = driver.is_awake().then_some(now);
                 let next = core.router.next_deadline();
-                let first = [next, context.next_deadline(), limit, now].into_iter().flatten().min();
+                let first = [next, sleeper, limit, awake].into_iter().flatten().min();
                 (first, first == next && core.router.takeover_is_next())
             };
             match deadline {
-                (Some(takeover), true) => reactor.wait_sharply(takeover, ready)?,
-                (other, _) => reactor.wait(other, ready)?,
+                (Some(takeover), true) => reactor.wait_sharply(now, takeover, ready)?,
+                (other, _) => reactor.wait_from(now, other, ready)?,
             }
             let now = clock::now();
             for r in ready.iter() {
@@ -327,6 +343,7 @@ impl Daemon {
                             if let Some(uid) = connection.stranger() {
                                 core.borrow_mut().turn_away(&connection, uid, now);
                             } else if clients.admit() {
+                                core.borrow_mut().calm_at = Some(now + CALM);
                                 executor
                                     .spawn(clients::serve(clients, context, children, core.clone(), connection))
                                     .detach();
@@ -334,16 +351,21 @@ impl Daemon {
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
-                        core.borrow_mut().receive((n - FIRST_SOCKET) as usize, &mut buffer[..], now);
+                        core.borrow_mut().receive((n - FIRST_SOCKET) as usize, inbox, now);
                     }
                     _ => {
                         context.wake_ready(r);
                     }
                 }
             }
-            context.wake_due(now);
-            core.borrow_mut().timeout(&mut buffer[..], now);
+            if sleeper.is_some_and(|due| due <= now) {
+                context.wake_due(now);
+            }
+            core.borrow_mut().timeout(inbox, now);
             core.borrow_mut().change_over(now);
+            if calm(core, now) {
+                memory::give_back();
+            }
         }
     }
 
@@ -359,6 +381,11 @@ impl Daemon {
         let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
     }
+}
+
+/// Whether what the start, a reload or a client needed is to be given back now.
+fn calm(core: &RefCell<Core>, now: Instant) -> bool {
+    core.borrow_mut().calm_at.take_if(|at| *at <= now).is_some()
 }
 
 /// The command of the start, and then the instances.
@@ -407,6 +434,7 @@ impl Core {
 
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
+        self.io.flush();
         self.settle_vmacs(now);
         while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
@@ -436,12 +464,14 @@ impl Core {
             };
             self.router.handle(event, now, &mut self.io);
         }
-        if !self.io.notes.is_empty() {
-            let notes = core::mem::take(&mut self.io.notes);
-            for note in &notes {
-                self.log_note(note, now);
-            }
+        self.io.flush();
+        // One by one: the whole list is long, and there rarely is more than one in it.
+        let mut at = 0;
+        while let Some(note) = self.io.notes.get(at).copied() {
+            self.log_note(&note, now);
+            at += 1;
         }
+        self.io.notes.clear();
         let lost = core::mem::take(&mut self.io.lost_notes);
         if lost > 0 {
             log::warn!("{lost} lines of one step were not logged");
@@ -517,21 +547,26 @@ impl Core {
         self.handle(Event::Stop, now);
     }
 
-    fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {
-        let received = match self.io.socket(at) {
-            Some(socket) => socket.recv(buffer),
-            None => return false,
+    /// Takes what has come to a socket, as much as one call tells; how much that was.
+    fn receive(&mut self, at: usize, inbox: &mut Inbox, now: Instant) -> usize {
+        let taken = match self.io.socket(at) {
+            Some(socket) => inbox.take(socket, socket.burst()),
+            None => return 0,
         };
-        match received {
-            Ok(Some(message)) => {
-                self.handle(Event::Received(message), now);
-                true
+        match taken {
+            Ok(n) => {
+                for k in 0..n {
+                    let message = self.io.socket(at).and_then(|socket| inbox.message(k, socket));
+                    if let Some(message) = message {
+                        self.handle(Event::Received(message), now);
+                    }
+                }
+                n
             }
-            Ok(None) => false,
             Err(e) => {
                 self.io.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
                 self.settle(now);
-                false
+                0
             }
         }
     }
@@ -539,7 +574,7 @@ impl Core {
     /// What is due. Before an Active_Down_Timer fires the sockets are read to their end: what came
     /// before the deadline counts before it, also when we were stopped for a while. After a stall
     /// they are read before anything is sent: another router may be Active by now.
-    fn timeout(&mut self, buffer: &mut [u8], now: Instant) {
+    fn timeout(&mut self, inbox: &mut Inbox, now: Instant) {
         let due_by = |router: &Router, moment: Instant| router.next_deadline().is_some_and(|t| t <= moment);
         if !due_by(&self.router, now) {
             return;
@@ -551,8 +586,11 @@ impl Core {
             for at in 0..io_actions::MAX_SOCKETS {
                 // What is beyond a full queue came after we began: a flood does not hold us.
                 let mut room = vrrp_socket::MAX_QUEUED;
-                while room > 0 && self.receive(at, buffer, now) {
-                    room -= 1;
+                while room > 0 {
+                    room = match self.receive(at, inbox, now) {
+                        0 => 0,
+                        n => room.saturating_sub(n),
+                    };
                 }
             }
             self.handle(Event::Timeout { drained: true }, now);

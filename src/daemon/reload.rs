@@ -11,7 +11,7 @@ use ufmt::uwrite;
 
 use super::io_actions::Note;
 use super::report::System;
-use super::{Core, checks, hooks, script_user};
+use super::{CALM, Core, checks, hooks, script_user};
 use crate::check::Reason;
 use crate::command::reason;
 use crate::config::diagnostics::Diagnostics;
@@ -45,6 +45,7 @@ impl Core {
         if self.stopping.is_some() {
             return Err("the daemon is stopping".to_owned());
         }
+        self.calm_at = Some(now + CALM);
         match self.read_again() {
             Ok((config, user)) => {
                 self.router.part(&config, now, &mut self.io);
@@ -64,6 +65,7 @@ impl Core {
         }
     }
 
+    #[inline(never)]
     fn read_again(&self) -> Result<(Box<Config>, Option<User>), String> {
         let mut config = Box::new(Config::default());
         let mut found = Box::new(Diagnostics::new());
@@ -88,7 +90,8 @@ impl Core {
 
     /// Puts a configuration in place that nothing keeps waiting any more, and wakes who waits for that.
     pub(super) fn change_over(&mut self, now: Instant) {
-        if self.router.has_parted()
+        if self.coming.is_some()
+            && self.router.has_parted()
             && let Some(coming) = self.coming.take()
         {
             self.replace(coming, now);

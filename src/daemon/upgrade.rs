@@ -29,6 +29,7 @@ use crate::sys::handover::{self, adopt, keep};
 use crate::sys::process::{Children, Ended, Leftovers, MAX_WORDS, Program, Stderr, User};
 use crate::sys::script_security::check_command;
 use crate::sys::vrrp_socket::{MAX_GROUPS, VrrpSocket};
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// The variable that names the state's descriptor and, behind a comma, that of the program before.
@@ -39,7 +40,7 @@ const PROBE: &str = "PICOVRRP_PROBE";
 pub const UNDERSTOOD: &str = "this state is understood";
 
 /// The version of the state: raised with every change of what is written, and of how another process is sent it.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 pub(super) const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.
@@ -102,7 +103,7 @@ pub(super) struct Rest {
     head: Head,
     sockets: Vec<Socket>,
     pub(super) children: Vec<u32>,
-    pub(super) runs: heapless::Vec<Runs, MAX_CHECKS>,
+    pub(super) runs: Table<Runs, MAX_CHECKS>,
 }
 
 impl Saved {
@@ -119,7 +120,7 @@ impl Saved {
         let mut head: Head = pieces.take()?;
         let checks = config.checks.len();
         let router = Router::go_on(config, &mut pieces)?;
-        let (mut sockets, mut children, mut runs) = (Vec::new(), Vec::new(), heapless::Vec::new());
+        let (mut sockets, mut children, mut runs) = (Vec::new(), Vec::new(), Table::new());
         for _ in 0..head.sockets {
             let socket: Socket = pieces.take()?;
             sockets.push(Socket { fd: self.number(socket.fd), ..socket });

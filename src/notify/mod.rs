@@ -18,6 +18,7 @@ use crate::sys::clock;
 use crate::sys::context::Context;
 use crate::sys::process::{Children, User};
 use crate::sys::syslog::{Limiter, Verdict};
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 pub mod fifo;
@@ -87,7 +88,7 @@ pub struct Notifier {
     fifo: RefCell<Option<Fifo>>,
     server: Cell<Option<Waker>>,
     /// Hooks of owners that a reload has removed, by their lanes.
-    last: RefCell<heapless::Vec<(u32, Box<Hooks>), MAX_OWNERS>>,
+    last: RefCell<Table<(u32, Box<Hooks>), MAX_OWNERS>>,
     limiter: RefCell<Limiter<1>>,
 }
 
@@ -178,16 +179,15 @@ impl Notifier {
     /// The task that runs hooks, for ever. Dropping it leaves those that run to themselves.
     pub async fn serve(&self, context: &Context, children: &Children, source: &dyn Source) {
         type Running<'a> = (Job, Instant, Pin<Box<dyn Future<Output = ()> + 'a>>);
-        let mut running: heapless::Vec<Running<'_>, MAX_OWNERS> = heapless::Vec::new();
+        let mut running: Vec<Running<'_>> = Vec::new();
         let mut timer: Option<Pin<Box<dyn Future<Output = std::io::Result<()>> + '_>>> = None;
         poll_fn(|cx| {
             loop {
                 let now = clock::now();
                 let young = |running: &[Running<'_>]| running.iter().filter(|r| r.1 + YOUNG > now).count();
-                while young(&running) < MAX_YOUNG && !running.is_full() {
+                while young(&running) < MAX_YOUNG && running.len() < MAX_OWNERS {
                     let Some(job) = self.start_next() else { break };
-                    // There is room: it was looked for.
-                    let _ = running.push((job, now, Box::pin(self.run(context, children, source, job))));
+                    running.push((job, now, Box::pin(self.run(context, children, source, job))));
                 }
                 let before = running.len();
                 // One waker for all of them: polling one that waits is cheap.

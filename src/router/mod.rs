@@ -21,12 +21,13 @@
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
-use heapless::{Vec, index_map::FnvIndexMap};
+use heapless::index_map::FnvIndexMap;
 
 use crate::config::model::{
     Config, Family, MAX_ADDRESSES, MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES, MAX_TRACKS, Preempt,
     Start,
 };
+use crate::table::Table;
 use crate::vrrp::election::{Outcome, Parameters, State, VirtualRouter};
 use crate::vrrp::packet::PRIORITY_LEAVE;
 use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
@@ -96,6 +97,9 @@ struct Slot {
     /// Its sync group.
     #[serde(skip)]
     group: Option<u8>,
+    /// What the group has counted of it: that it is Active, that it yields.
+    #[serde(skip)]
+    counted: (bool, bool),
     /// Its macvlan, if it has a virtual MAC address.
     vmac: Option<Vmac>,
     /// Handed over on purpose: until this moment it stays Backup, and all of its group.
@@ -111,6 +115,8 @@ struct Slot {
     stale: bool,
     announce: Announce,
     forms: checksum::Forms,
+    /// Under `version 2+3`: who was heard last in version 3, and until when its version 2 is ignored.
+    in_v3: Option<(IpAddr, Instant)>,
     /// The Active router that was heard last.
     master: Option<(IpAddr, u8)>,
     stats: InstanceStats,
@@ -148,18 +154,18 @@ enum Phase {
 pub struct Router {
     config: Box<Config>,
     phase: Phase,
-    links: Vec<Link, MAX_LINKS>,
-    slots: Vec<Slot, MAX_INSTANCES>,
+    links: Table<Link, MAX_LINKS>,
+    slots: Table<Slot, MAX_INSTANCES>,
     /// Parallel to the configuration's addresses.
-    vips: Vec<Vip, MAX_ADDRESSES>,
+    vips: Table<Vip, MAX_ADDRESSES>,
     /// Parallel to the configuration's routes.
-    routes: Vec<RouteSlot, MAX_ROUTES>,
+    routes: Table<RouteSlot, MAX_ROUTES>,
     /// Parallel to the configuration's checks.
-    checks: Vec<CheckSlot, MAX_CHECKS>,
+    checks: Table<CheckSlot, MAX_CHECKS>,
     /// Parallel to the configuration's groups.
-    groups: Vec<GroupSlot, MAX_GROUPS>,
+    groups: Table<GroupSlot, MAX_GROUPS>,
     /// What is tracked; parallel to the configuration's trackers.
-    tracked: Vec<Followed, MAX_TRACKS>,
+    tracked: Table<Followed, MAX_TRACKS>,
     index: FnvIndexMap<Key, u8, INDEX>,
     deadlines: Deadlines<MAX_INSTANCES>,
     /// When the next change of a link has lasted long enough to count.
@@ -173,13 +179,13 @@ impl Router {
         let mut router = Router {
             config,
             phase: Phase::New,
-            links: Vec::new(),
-            slots: Vec::new(),
-            vips: Vec::new(),
-            routes: Vec::new(),
-            checks: Vec::new(),
-            groups: Vec::new(),
-            tracked: Vec::new(),
+            links: Table::new(),
+            slots: Table::new(),
+            vips: Table::new(),
+            routes: Table::new(),
+            checks: Table::new(),
+            groups: Table::new(),
+            tracked: Table::new(),
             index: FnvIndexMap::new(),
             deadlines: Deadlines::new(),
             link_due: None,
@@ -391,12 +397,13 @@ impl Router {
         let preempt = if instance.start == Start::Master { Preempt::On } else { instance.preempt };
         Parameters {
             version: instance.version,
+            also_v2: instance.also_v2,
             priority: self.slots[i].priority,
             advertisement_interval: instance.advert,
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
-            aside: self.slots[i].parting || self.yielded(i).is_some(),
+            aside: self.slots[i].parting || self.slots[i].yielded.is_some() || self.group_yields(i),
         }
     }
 
@@ -493,6 +500,7 @@ impl Router {
     }
 
     fn rearm(&mut self, i: usize) {
+        self.count_member(i);
         let slot = &self.slots[i];
         let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
         let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
@@ -534,6 +542,7 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            counted: (false, false),
             vmac: None,
             yielded: None,
             parting: false,
@@ -543,6 +552,7 @@ impl Slot {
             stale: false,
             announce: Announce::default(),
             forms: checksum::Forms::default(),
+            in_v3: None,
             master: None,
             stats: InstanceStats::default(),
             last_event: LastEvent::None,

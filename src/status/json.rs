@@ -10,7 +10,7 @@ use crate::control::{
     AddressStatus, CheckStatus, GroupStatus, InstanceStatus, ReloadStatus, Reply, RouteStatus, RouterStatus,
     TrackStatus,
 };
-use crate::text::{Ip, Stopped, Text, Written};
+use crate::text::{Ip, Text, Written};
 use crate::vrrp::stats::{GlobalStats, InstanceStats};
 use crate::vrrp::timing::Micros;
 
@@ -93,7 +93,7 @@ impl<'n> Json<'n> {
     }
 
     /// Begins an entry of `list`, unless it is not asked for; whether it did.
-    fn entry(&mut self, list: List, name: &str, t: &mut Text<'_>) -> Result<bool, Stopped> {
+    fn entry(&mut self, list: List, name: &str, t: &mut Text<'_>) -> Written<bool> {
         self.reach(list, t)?;
         self.skip = !wanted(self.only, name);
         if self.skip {
@@ -182,6 +182,9 @@ impl<'n> Json<'n> {
         string(i.interface, t)?;
         let family = if i.family == Family::V4 { "ipv4" } else { "ipv6" };
         uwrite!(t, ",\"vrid\":{},\"family\":\"{}\",\"version\":{}", i.vrid, family, i.version)?;
+        if i.also_v2 {
+            t.write_str(",\"also_v2\":true")?;
+        }
         uwrite!(t, ",\"priority\":{},\"effective_priority\":{}", i.priority, i.effective_priority)?;
         uwrite!(t, ",\"advert_interval_ms\":{},\"addresses\":[", i.advert.micros().as_millis())?;
         self.open = Some(Tail {

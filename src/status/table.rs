@@ -9,7 +9,7 @@ use crate::control::{
     TrackStatus,
 };
 use crate::router::event::Shown;
-use crate::text::{self, Duration, Ip, Seconds, Stopped, Text, Written};
+use crate::text::{self, Duration, Ip, Seconds, Text, Written};
 use crate::vrrp::stats::GlobalStats;
 use crate::vrrp::timing::Micros;
 
@@ -36,7 +36,7 @@ impl<'n> Table<'n> {
     }
 
     /// Begins a line under `heading`, unless `name` is not asked for; whether it did.
-    fn entry(&mut self, heading: &'static str, name: &str, t: &mut Text<'_>) -> Result<bool, Stopped> {
+    fn entry(&mut self, heading: &'static str, name: &str, t: &mut Text<'_>) -> Written<bool> {
         self.skip = !wanted(self.only, name);
         if self.skip {
             return Ok(false);
@@ -74,6 +74,9 @@ impl<'n> Table<'n> {
         plain(i.name, t)?;
         t.write_str("\n")?;
         let note = |t: &mut Text<'_>, words: &str| uwrite!(t, "        {}\n", words);
+        if i.also_v2 {
+            note(t, "speaks version 2 too")?;
+        }
         if let Some(fault) = i.fault {
             note(t, fault.words())?;
         }

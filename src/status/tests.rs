@@ -33,6 +33,7 @@ fn instance(name: &str, state: Shown) -> InstanceStatus<'_> {
         vrid: 51,
         family: Family::V4,
         version: 3,
+        also_v2: false,
         priority: 150,
         effective_priority: 150,
         advert: Centis::SECOND,

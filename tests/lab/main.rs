@@ -26,6 +26,7 @@ mod supervised;
 mod takeover;
 mod tracking;
 mod upgrade;
+mod versions;
 mod vmac;
 mod watch;
 mod yields;

@@ -82,7 +82,8 @@ impl World {
             self.fail(format!("{n}: Active though it was told to yield"));
         }
         // I14
-        let most = if self.hosts[h].setup.version == Version::V2 { 25_500 } else { 4095 };
+        let setup = &self.hosts[h].setup;
+        let most = if setup.also_v2 || setup.version == Version::V2 { 25_500 } else { 4095 };
         if !(1..=most).contains(&after.learned.get()) {
             self.fail(format!("{n}: I14: learned {:?}", after.learned));
         }
@@ -99,8 +100,8 @@ impl World {
         let shown = match after.state {
             State::Active { .. } | State::Leaving { .. } => host.seen.shown == Shown::Master,
             State::Backup { .. } => host.seen.shown == Shown::Backup,
-            // It gave up its addresses, and waits for the first result of a check.
-            State::Initialize if host.sum().held && host.seen.shown == Shown::Backup => true,
+            // It gave up its addresses, and waits for the first result of a check, or for what a reload tells.
+            State::Initialize if (host.sum().held || host.seen.reloading) && host.seen.shown == Shown::Backup => true,
             State::Ready | State::Initialize => matches!(host.seen.shown, Shown::Init | Shown::Fault | Shown::Stop),
         };
         if !shown {
@@ -182,6 +183,20 @@ impl World {
         }
         let now = self.hosts_local(h);
         let host = &mut self.hosts[h];
+        if host.setup.also_v2 {
+            // §8.4.2: what comes in version 2 from who was heard in version 3 within an interval.
+            let old = p.payload[0] >> 4 == 2;
+            if old && host.seen.in_v3.is_some_and(|(source, until)| source == p.source && now < until) {
+                if !same || !did.is_empty() {
+                    self.fail(format!("{n}: version 2 of {}, who speaks 3, led to {did:?}", p.source));
+                }
+                return;
+            }
+            if !old {
+                let cs = u64::from(p.payload[4] & 0xf) << 8 | u64::from(p.payload[5]);
+                host.seen.in_v3 = Some((p.source, now + Micros(cs * 10_000)));
+            }
+        }
         if priority != 0 {
             host.seen.silent_since = now;
             host.seen.stale = false;
@@ -302,7 +317,8 @@ impl World {
             host.seen.entries.pop_front();
         }
         let peers = host.setup.unicast.as_ref().map_or(1, |u| u.1.len());
-        let most = (4 + 5 + host.seen.entries.len() + 1) * peers;
+        let each = peers * (1 + usize::from(host.setup.also_v2));
+        let most = (4 + 5 + host.seen.entries.len() + 1) * each;
         if host.seen.sends.len() > most {
             wrong = Some(format!("{n}: I8: {} adverts in two intervals", host.seen.sends.len()));
         }

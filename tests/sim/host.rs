@@ -37,6 +37,8 @@ pub struct Seen {
     pub reloading: bool,
     /// As Backup: since when it has heard nobody (its own clock).
     pub silent_since: Instant,
+    /// Who was heard last in version 3, and until when its version 2 says nothing.
+    pub in_v3: Option<(IpAddr, Instant)>,
     /// When it sent adverts, and when it became Active.
     pub sends: VecDeque<u64>,
     pub entries: VecDeque<u64>,
@@ -55,6 +57,7 @@ impl Seen {
             leaves_until: Instant(0),
             reloading: false,
             silent_since: now,
+            in_v3: None,
             sends: VecDeque::new(),
             entries: VecDeque::new(),
             failed: Vec::new(),

@@ -33,6 +33,8 @@ pub struct Vip {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     pub version: Version,
+    /// `version 2+3`.
+    pub also_v2: bool,
     pub family: Family,
     pub priority: u8,
     pub advert: u16,
@@ -53,6 +55,7 @@ impl Setup {
     pub fn plain(priority: u8) -> Setup {
         Setup {
             version: Version::V3,
+            also_v2: false,
             family: Family::V4,
             priority,
             advert: 100,
@@ -91,6 +94,7 @@ impl Setup {
             vrid: VRID,
             family: self.family,
             version: self.version,
+            also_v2: self.also_v2,
             priority: self.priority,
             advert: Centis::new(self.advert).unwrap(),
             preempt: self.preempt,

@@ -442,7 +442,7 @@ impl World {
         }
         for to in (0..self.hosts.len()).filter(|to| *to != h) {
             if destination.is_multicast() || self.hosts[to].kernel.ifaces[LAN].has(destination).is_some() {
-                for after in self.net.carry(h, to, &mut self.rng).into_iter().flatten() {
+                for after in self.net.carry(h, to, packet.payload[0] >> 4 == 2, &mut self.rng).into_iter().flatten() {
                     self.at(self.now + after, Ev::Packet(to, packet.clone()));
                 }
             }

@@ -8,6 +8,7 @@ use linux_raw_sys::netlink as nl;
 use super::message::{messages, parse_address, parse_link};
 use super::{BUFFER, Reception, Socket};
 use crate::router::event::{LinkAddress, LinkInfo};
+use crate::sys::memory;
 
 /// Bytes that may queue in the kernel: some hundred changes at once.
 const QUEUE: usize = 512 * 1024;
@@ -62,7 +63,7 @@ impl Monitor {
         if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, QUEUE).is_err() {
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, QUEUE);
         }
-        Ok(Monitor { socket, buffer: Box::new([0; BUFFER]) })
+        Ok(Monitor { socket, buffer: memory::zeroed() })
     }
 
     /// Calls `f` with every change that is waiting.

@@ -20,6 +20,7 @@ use super::{BUFFER, Reception, Socket};
 use crate::config::model::{MAX_ROUTES, Route};
 use crate::router::event::RouteSpec;
 use crate::sys::filter::{ALL, JA, JEQ_K, JSET_K, LDB_ABS, LDH_ABS, RET_K, attach, op};
+use crate::sys::memory;
 use crate::sys::netlink::message::HEADER;
 
 /// rtm_protocol of our routes: RTPROT_KEEPALIVED.
@@ -143,7 +144,7 @@ impl RouteWatch {
         let socket = Socket::unbound(None)?;
         attach(socket.as_fd(), &program(&sought))?;
         let socket = socket.bound(nl::RTMGRP_IPV4_ROUTE | nl::RTMGRP_IPV6_ROUTE)?;
-        Ok(RouteWatch { socket, sought, buffer: Box::new([0; BUFFER]) })
+        Ok(RouteWatch { socket, sought, buffer: memory::zeroed() })
     }
 
     /// Reads what came: whether one of the routes may be gone.

@@ -6,7 +6,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use heapless::Vec;
 use linux_raw_sys::netlink as nl;
 use rustix::io::Errno;
 
@@ -14,13 +13,15 @@ use super::message::{self, Message, Request, error_of, messages};
 use super::{BUFFER, Reception, Socket};
 use crate::router::VmacSpec;
 use crate::router::event::{AddressSpec, LinkAddress, LinkInfo};
+use crate::sys::memory;
 use crate::sys::sockopt;
+use crate::table::Table;
 
 /// Addresses of one link that are looked at.
 pub const MAX_LINK_ADDRESSES: usize = 512;
 
 /// The addresses of a link, in the kernel's order.
-pub type AddressList = Vec<LinkAddress, MAX_LINK_ADDRESSES>;
+pub type AddressList = Table<LinkAddress, MAX_LINK_ADDRESSES>;
 
 /// How often a dump is begun anew that changes interrupted, before what came is taken.
 const TRIES: usize = 8;
@@ -70,7 +71,7 @@ impl Rtnl {
         for option in [nl::NETLINK_GET_STRICT_CHK, nl::NETLINK_CAP_ACK] {
             let _ = sockopt::set_int(socket.as_fd(), libc::SOL_NETLINK, option as _, 1);
         }
-        Ok(Rtnl { socket, seq: 0, buffer: Box::new([0; BUFFER]) })
+        Ok(Rtnl { socket, seq: 0, buffer: memory::zeroed() })
     }
 
     /// Calls `f` with every link. A change during the dump begins it anew: a link may be told twice.

@@ -14,6 +14,7 @@ use static_assertions::const_assert_eq;
 
 use super::message::{Attributes, Request, aligned, error_of, ip_of, messages, u16_at, u32_at};
 use super::{BUFFER, Reception, Socket};
+use crate::sys::memory;
 use crate::sys::sockopt;
 
 /// Bytes of `struct rtmsg`.
@@ -157,7 +158,7 @@ impl Search {
         r.put(&fixed);
         r.attribute(nl::rtattr_type_t::RTA_TABLE as u32, &spec.table.to_ne_bytes());
         socket.send(r.bytes())?;
-        Ok(Search { socket, spec, buffer: Box::new([0; BUFFER]), interrupted: false })
+        Ok(Search { socket, spec, buffer: memory::zeroed(), interrupted: false })
     }
 
     /// Reads one datagram, which is there.
@@ -203,7 +204,7 @@ impl RouteMonitor {
     /// Opens the socket.
     pub fn open() -> io::Result<RouteMonitor> {
         let groups = nl::RTMGRP_IPV4_ROUTE | nl::RTMGRP_IPV6_ROUTE | nl::RTMGRP_LINK | nl::RTMGRP_IPV4_IFADDR;
-        Ok(RouteMonitor { socket: Socket::open(groups)?, buffer: Box::new([0; BUFFER]) })
+        Ok(RouteMonitor { socket: Socket::open(groups)?, buffer: memory::zeroed() })
     }
 
     /// Reads one datagram: whether one of the routes may have changed by it; `None` if none is there.

@@ -7,7 +7,7 @@ use super::input::{Input, sure};
 use super::judge::Reading;
 
 /// Reads `data` as a line configuration: what is accepted comes back equal, what is said has its place,
-/// the heap is not asked, and it does not matter in what pieces the file is read.
+/// the heap holds its tables and no more, and it does not matter in what pieces the file is read.
 pub(crate) fn line(data: &[u8]) {
     let (mut whole, mut pieces) = (Reading::new(), Reading::new());
     within(0, || {

@@ -5,11 +5,11 @@ use ufmt::{uWrite, uwrite};
 use super::{Quoted, named, write_address, write_route};
 use crate::config::line::statement::{LEVEL_NAMES, LEVELS};
 use crate::config::model::{Config, Lifecycle};
-use crate::text::{Duration, Stopped, Text, Written};
+use crate::text::{Duration, Text, Written};
 use crate::vrrp::timing::Micros;
 
 /// Writes them; false if there is none to write.
-pub(super) fn write(config: &Config, t: &mut Text<'_>) -> Result<bool, Stopped> {
+pub(super) fn write(config: &Config, t: &mut Text<'_>) -> Written<bool> {
     let built_in = Config::default();
     let mut any = false;
     let mut line = |differs: bool, write: &mut dyn FnMut(&mut Text<'_>) -> Written| {

@@ -15,7 +15,7 @@ use crate::vrrp::stats::{GlobalStats, InstanceStats, LastEvent, Reason};
 use crate::vrrp::timing::{Centis, Micros};
 
 /// The version byte of every frame.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// The largest frame, header included.
 pub const MAX_FRAME: usize = 512;
 /// The longest line of the log.
@@ -120,6 +120,8 @@ pub struct InstanceStatus<'a> {
     pub name: &'a str,
     /// Interface.
     pub interface: &'a str,
+    /// Its macvlan; empty if it has no virtual MAC address.
+    pub vmac: &'a str,
     /// State, in keepalived's words.
     pub state: Shown,
     /// Why it is in Fault.
@@ -132,6 +134,8 @@ pub struct InstanceStatus<'a> {
     pub family: Family,
     /// Protocol version, 2 or 3.
     pub version: u8,
+    /// Version 2 too.
+    pub also_v2: bool,
     /// Configured priority.
     pub priority: u8,
     /// Effective priority.
@@ -392,12 +396,14 @@ mod tests {
         InstanceStatus {
             name: "0123456789012345678901234567890123456789012345678901234567890123",
             interface: "interface-15-by",
+            vmac: "interface-15-by",
             state: Shown::Backup,
             fault: Some(Fault::NoAddress),
             leaving: true,
             vrid: 255,
             family: Family::V6,
             version: 3,
+            also_v2: true,
             priority: 255,
             effective_priority: 255,
             advert: Centis::MAX_V2,

@@ -61,6 +61,19 @@ def measure_adverts(vm, pid, capture, results, count):
     figure_usage(results, "Active", before, after)
 
 
+def take_over(vm, pid, capture, results):
+    """Another process goes on where the daemon is; its pid."""
+    asked = time.time()
+    new = int(vm.must(picovrrp("run --takeover -f /etc/picovrrp.conf --log-stderr </dev/null >>/tmp/picovrrp.log 2>&1 & echo $!")))
+    results.check("takeover: the old process ends", eventually(lambda: ended(vm, pid), 15))
+    capture.wait("3 adverts", 3 * INTERVAL + 5, vm.address, time.time(), count=3)
+    adverts = capture.adverts(vm.address, asked - INTERVAL)
+    gap = max(later.time - earlier.time for earlier, later in zip(adverts, adverts[1:]))
+    results.check("takeover: no advert is missing", gap < 1.5 * INTERVAL and all(a.priority for a in adverts), f"longest gap {gap:.3f} s")
+    results.figure("longest time between adverts, takeover", f"{gap * 1000:.0f} ms", f"{INTERVAL * 1000:.0f} ms")
+    return new
+
+
 def figure_usage(results, state, before, after):
     cpu, wake_ups, seconds = before.until(after)
     results.figure(f"CPU as {state} at 1 s adverts, {seconds:.0f} s", f"{cpu:.3f} %", "under 0.1 %")
@@ -74,6 +87,7 @@ def one_router(vm, capture, results, short):
     results.check("the host reaches the address", ping.returncode == 0, ping.stdout.strip().rpartition("\n")[2])
     measure_adverts(vm, pid, capture, results, 11 if short else 31)
 
+    pid = take_over(vm, pid, capture, results)
     status = instance_status(vm)
     seen = [status.get(key) for key in ("name", "state", "effective_priority")]
     results.check("status --json", seen == ["lan", "MASTER", PRIORITY[vm.name]], f"{seen}")

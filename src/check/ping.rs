@@ -128,7 +128,7 @@ mod tests {
 
     fn ping(to: &str, from: Option<Source<'_>>) -> Outcome {
         let to = to.parse().unwrap();
-        run(async |c| super::ping(c, to, from, clock::now() + Micros::from_millis(1000)).await)
+        run(async |c| super::ping(c, to, from, clock::now() + Micros::from_secs(2)).await)
     }
 
     fn says(o: Outcome) -> String {

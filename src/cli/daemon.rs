@@ -1,12 +1,13 @@
 //! `picovrrp run`: everything before the daemon's loop that can fail with a message.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use argh::FromArgs;
 use picovrrp::config::diagnostics::Diagnostics;
 use picovrrp::config::model::Config;
 use picovrrp::daemon::{self, Before, Daemon, Saved, Setup, Takeover};
-use picovrrp::sys::files::{Lock, RunDir};
+use picovrrp::sys::files::{Lock, LockError, RunDir};
 use picovrrp::sys::syslog::{self, Target};
 use picovrrp::sys::{clock, privilege};
 
@@ -45,6 +46,10 @@ pub(super) struct Run {
     #[argh(switch)]
     takeover: bool,
 }
+
+/// How often the lock of a daemon that is gone is tried, and how long after each other.
+const DYING: u32 = 100;
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Where we begin.
 enum Origin {
@@ -148,7 +153,17 @@ fn probe(source: &Source, file: &str) -> Exit {
 fn start(dir: &Path, run: &Run, source: Source, config: Box<Config>, origin: Origin) -> Result<Daemon, String> {
     privilege::require().map_err(|missing| missing.to_string())?;
     let run_dir = RunDir::open(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let take_lock = || run_dir.lock().map_err(|e| format!("{}: {e}", dir.display()));
+    let take_lock = || {
+        // A daemon that dies before it hands over may lose its socket first, and its lock a moment later.
+        let mut tries = if run.takeover { DYING } else { 0 };
+        loop {
+            match run_dir.lock() {
+                Err(LockError::Held(_)) if tries > 0 => std::thread::sleep(AGAIN),
+                taken => return taken.map_err(|e| format!("{}: {e}", dir.display())),
+            }
+            tries -= 1;
+        }
+    };
     let lock = matches!(origin, Origin::Anew).then(take_lock).transpose()?;
     syslog::init(if run.log_stderr { Target::Stderr } else { Target::Syslog }, config.log_level);
     // Where it is not permitted the daemon runs all the same.

@@ -47,7 +47,8 @@ fn write(config: &Config, against: Option<u8>, t: &mut Text<'_>) -> Written {
 fn heading(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     let family = if i.family == Family::V4 { "IPv4" } else { "IPv6" };
     uwrite!(t, "instance {}: virtual router {} on {}", config.str(i.name), i.vrid, config.str(i.interface))?;
-    uwrite!(t, ", {}, VRRP version {}, priority {}\n", family, i.version.number(), i.priority)?;
+    let too = if i.also_v2 { " and 2" } else { "" };
+    uwrite!(t, ", {}, VRRP version {}{}, priority {}\n", family, i.version.number(), too, i.priority)?;
     t.write_str("  While Active it holds ")?;
     for (n, a) in config.addresses_of(i).iter().enumerate() {
         let comma = if n == 0 { "" } else { ", " };
@@ -205,6 +206,15 @@ fn notes(i: &Instance, t: &mut Text<'_>) -> Written {
     if i.password.is_some() {
         t.write_str("  Note: the password goes over the wire in clear; it keeps out mistakes, not attackers.\n")?;
     }
+    if i.also_v2 {
+        t.write_str(
+            "  Note: each advert goes out in version 3 and in version 2, for the time of a change from 2 to 3. Routers of \
+             version 2 must have the same interval T. One of version 2 and one of 3 alone do not hear each other.\n",
+        )?;
+        if i.password.is_some() {
+            t.write_str("  Note: only version 2 carries the password; adverts of version 3 are taken without.\n")?;
+        }
+    }
     if i.version == Version::V3 && i.family == Family::V4 {
         t.write_str(match i.checksum {
             ChecksumForm::Plain => {
@@ -315,6 +325,21 @@ mod tests {
             assert!(said.contains(expected), "{expected}\nin:\n{said}");
         }
         assert!(!said.contains("checksum"));
+    }
+
+    /// Both versions: their timers are the same at one second.
+    #[test]
+    fn both_versions() {
+        let said = explained("instance lan on eth0 vrid 1 version 2+3 auth pass x address 192.0.2.1/24");
+        for expected in [
+            "IPv4, VRRP version 3 and 2, priority 100\n",
+            "as Backup it takes over that router's.\n",
+            "Note: each advert goes out in version 3 and in version 2",
+            "Note: only version 2 carries the password",
+            "Note: it sends the checksum of RFC 9568",
+        ] {
+            assert!(said.contains(expected), "{expected}\nin:\n{said}");
+        }
     }
 
     /// 150 - 60 = 90 while down; 100 + 200 is held to 254; weight 0 is a Fault.

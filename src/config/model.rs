@@ -327,6 +327,8 @@ pub struct Instance {
     pub family: Family,
     /// Protocol version.
     pub version: Version,
+    /// It sends and hears version 2 besides version 3 (RFC 9568 §8.4.2).
+    pub also_v2: bool,
     /// 1…254, or 255 for the address owner.
     pub priority: u8,
     /// Advertisement_Interval.
@@ -377,6 +379,7 @@ impl Default for Instance {
             vrid: 0,
             family: Family::V4,
             version: Version::V3,
+            also_v2: false,
             priority: 100,
             advert: Centis::SECOND,
             preempt: Preempt::On,
@@ -404,6 +407,11 @@ impl Instance {
     /// The interface of its addresses that name none.
     pub const fn own_device(&self) -> StrId {
         if self.vmac.is_empty() { self.interface } else { self.vmac }
+    }
+
+    /// Whether adverts of this version are sent and heard.
+    pub fn speaks(&self, version: u8) -> bool {
+        version == self.version.number() || (self.also_v2 && version == Version::V2.number())
     }
 
     /// The virtual router's MAC address (RFC 9568 §7.3).

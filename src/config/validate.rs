@@ -341,8 +341,8 @@ impl Assembler<'_> {
 
     fn check_version(&mut self) {
         let d = self.draft;
-        let advert = d.values.advert;
-        if d.values.version == Version::V2 {
+        let (advert, also_v2) = (d.values.advert, d.values.also_v2);
+        if d.values.speaks(2) {
             if d.values.family == Family::V6 {
                 let at = self.place(Slot::Version);
                 self.wrong(at, &mut |t| {
@@ -354,22 +354,24 @@ impl Assembler<'_> {
                 self.wrong(at, &mut |t| {
                     uwrite!(
                         t,
-                        "speaks version 2, which counts whole seconds: 'advert' needs 1s to 255s, not {}",
+                        "speaks version 2, which counts whole seconds: 'advert' needs 1s to {}s, not {}",
+                        if also_v2 { 40 } else { 255 },
                         Duration(advert.micros())
                     )
                 });
             }
-        } else {
-            if advert > Centis::MAX_V3 {
-                let at = self.place(Slot::Advert);
-                self.wrong(at, &mut |t| {
-                    uwrite!(
-                        t,
-                        "speaks version 3, whose packets carry at most 40.95s: 'advert' cannot be {}",
-                        Duration(advert.micros())
-                    )
-                });
-            }
+        }
+        if d.values.version == Version::V3 && advert > Centis::MAX_V3 {
+            let at = self.place(Slot::Advert);
+            self.wrong(at, &mut |t| {
+                uwrite!(
+                    t,
+                    "speaks version 3, whose packets carry at most 40.95s: 'advert' cannot be {}",
+                    Duration(advert.micros())
+                )
+            });
+        }
+        if !d.values.speaks(2) {
             if d.marks.given(Slot::Auth) {
                 let at = self.place(Slot::Auth);
                 self.wrong(at, &mut |t| {

@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use super::Core;
 use super::checks::Runs;
 use super::reload::{LastReload, until_that};
-use super::upgrade::{self, Next};
 use super::watch::{About, Watcher};
+use super::{Core, upgrade};
 use crate::config::model::Tracked;
 use crate::control::{
     self, AddressStatus, Bad, CheckStatus, GroupStatus, InstanceStatus, Kind, MAX_FRAME, ReloadStatus, Reply, Request,
@@ -87,19 +86,12 @@ impl Client<'_> {
                     }
                 }
             }
-            Ok(Request::Upgrade(binary)) => {
+            Ok(request @ (Request::Upgrade(_) | Request::Takeover { .. })) => {
                 // If all goes well the other program answers.
-                self.replace(core, Next::Program(binary)).await?;
-            }
-            Ok(Request::Takeover { state, network }) => {
-                let misfit = core.borrow().misfit(state, network);
-                match misfit {
-                    None => self.replace(core, Next::Process).await?,
-                    Some(why) => {
-                        log::error!("takeover refused, the running program stays: {why}");
-                        self.send(&Reply::Refused(why)).await?;
-                    }
-                }
+                // Rare, and larger than all else that a client can ask.
+                let new = &self.connection;
+                let why = Box::pin(upgrade::upgrade(self.context, self.children, core, request, new)).await;
+                self.send(&Reply::Refused(fitting(&why))).await?;
             }
             Ok(Request::Stop) => {
                 core.borrow_mut().stop(clock::now());
@@ -133,13 +125,6 @@ impl Client<'_> {
             Err(_) => self.send(&Reply::Refused("not a request")).await?,
         }
         Ok(false)
-    }
-
-    /// Has another program or process take our place; if it does, this does not return.
-    async fn replace(&self, core: &RefCell<Core>, next: Next<'_>) -> io::Result<()> {
-        // Rare, and larger than all else that a client can ask.
-        let why = Box::pin(upgrade::upgrade(self.context, self.children, core, next, &self.connection)).await;
-        self.send(&Reply::Refused(fitting(&why))).await
     }
 
     /// Reads a whole frame; its length.
@@ -301,12 +286,14 @@ impl<'a> Now<'a> {
         Some(Reply::Instance(InstanceStatus {
             name: v.name,
             interface: v.interface,
+            vmac: v.vmac,
             state: v.state,
             fault: v.fault,
             leaving: v.leaving,
             vrid: v.config.vrid,
             family: v.config.family,
             version: v.config.version.number(),
+            also_v2: v.config.also_v2,
             priority: v.config.priority,
             effective_priority: v.effective_priority,
             advert: v.config.advert,

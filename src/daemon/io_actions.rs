@@ -1,6 +1,7 @@
 //! The router's actions, carried out: sockets, addresses, announcements. What cannot be done on the
 //! spot is kept for [`Core::settle`](super::Core), in tables of fixed size.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
@@ -14,6 +15,7 @@ use crate::router::event::{
 use crate::router::{Action, Actions, Listen};
 use crate::sys::neighbour::Announcer;
 use crate::sys::netlink::request::{AddError, Rtnl};
+use crate::sys::outbox::Outbox;
 use crate::sys::reactor::{Interest, Reactor, Token};
 use crate::sys::sysctl;
 use crate::sys::vrrp_socket::VrrpSocket;
@@ -23,6 +25,8 @@ pub(super) const MAX_SOCKETS: usize = 2 * MAX_LINKS;
 /// Tokens of VRRP sockets are their places in the table behind this one.
 pub(super) const FIRST_SOCKET: u32 = 100;
 static_assertions::const_assert!(FIRST_SOCKET as usize + MAX_SOCKETS <= crate::sys::context::FIRST_TASK as usize);
+/// What goes to neighbours beside adverts goes through no socket of the table.
+const ANNOUNCER: usize = MAX_SOCKETS;
 /// Lines that one step can give; more are counted, not kept.
 const MAX_NOTES: usize = MAX_INSTANCES + MAX_GROUPS + 32;
 
@@ -51,7 +55,12 @@ pub(super) struct Io {
     pub(super) reactor: Rc<Reactor>,
     pub(super) rtnl: Rtnl,
     announcer: Announcer,
+    /// Each stands as near as it can to its [first place](places), and there only by reference: there are many
+    /// places, and most are empty.
     sockets: [Option<Box<VrrpSocket>>; MAX_SOCKETS],
+    /// What is about to leave, through the socket at this place or the announcer's.
+    outbox: Outbox<System>,
+    way: usize,
     /// Addresses that the ownership file names.
     pub(super) recorded: [bool; MAX_ADDRESSES],
     /// Addresses to put on when the file names them.
@@ -84,6 +93,8 @@ impl Io {
             rtnl,
             announcer,
             sockets: [const { None }; MAX_SOCKETS],
+            outbox: Outbox::default(),
+            way: ANNOUNCER,
             recorded: [false; MAX_ADDRESSES],
             unrecorded: Vec::new(),
             recorded_routes: [false; MAX_ROUTES],
@@ -105,7 +116,37 @@ impl Io {
     }
 
     fn find(&self, ifindex: u32, family: Family) -> Option<usize> {
-        self.sockets.iter().position(|s| s.as_ref().is_some_and(|s| s.ifindex() == ifindex && s.family() == family))
+        let fits = |s: &VrrpSocket| s.ifindex() == ifindex && s.family() == family;
+        places(ifindex, family).find(|at| self.socket(*at).is_some_and(fits))
+    }
+
+    /// Makes the outbox ready for a message that goes `way`: what is in it and goes another leaves first.
+    fn turn(&mut self, way: usize) {
+        if self.way != way || !self.outbox.has_room() {
+            self.flush();
+            self.way = way;
+        }
+    }
+
+    /// Notes why something could not be sent.
+    fn sent(&mut self, what: System, result: io::Result<()>) {
+        if let Err(e) = result {
+            self.note(Note::Refused(what, e.raw_os_error().unwrap_or(0)));
+        }
+    }
+
+    /// Sends what has been put into the outbox.
+    pub(super) fn flush(&mut self) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let Io { outbox, sockets, announcer, notes, lost_notes, way, .. } = self;
+        let way = sockets.get(*way).and_then(Option::as_deref).map_or(announcer.as_fd(), |s| s.as_fd());
+        outbox.flush(way, &mut |what, e| {
+            if notes.push(Note::Refused(what, e.raw_os_error().unwrap_or(0))).is_err() {
+                *lost_notes = lost_notes.saturating_add(1);
+            }
+        });
     }
 
     pub(super) fn note(&mut self, note: Note) {
@@ -205,7 +246,7 @@ impl Io {
         family: Family,
         afresh: bool,
         listen: &Listen,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         let at = match found {
             Some(at) => at,
             None => {
@@ -231,15 +272,16 @@ impl Io {
     }
 
     /// Listens to a socket from now on; its place.
-    pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> std::io::Result<usize> {
-        let free = self.sockets.iter().position(Option::is_none).ok_or(std::io::ErrorKind::StorageFull)?;
+    pub(super) fn use_socket(&mut self, socket: VrrpSocket) -> io::Result<usize> {
+        let mut places = places(socket.ifindex(), socket.family());
+        let free = places.find(|at| self.sockets[*at].is_none()).ok_or(io::ErrorKind::StorageFull)?;
         self.reactor.add(socket.as_fd(), Token(FIRST_SOCKET + free as u32), Interest::READ)?;
         self.sockets[free] = Some(Box::new(socket));
         Ok(free)
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = &VrrpSocket> {
-        self.sockets.iter().flatten().map(|s| &**s)
+        self.sockets.iter().flatten().map(|socket| &**socket)
     }
 
     fn close(&mut self, at: usize) {
@@ -247,6 +289,13 @@ impl Io {
             self.reactor.remove(socket.as_fd(), Token(FIRST_SOCKET + at as u32));
         }
     }
+}
+
+/// Where the socket of an interface and family may stand, the first place first: it is found there at once,
+/// however many there are.
+fn places(ifindex: u32, family: Family) -> impl Iterator<Item = usize> {
+    let first = (2 * ifindex as usize + family as usize) % MAX_SOCKETS;
+    (first..MAX_SOCKETS).chain(0..first)
 }
 
 const fn errno(e: AddError) -> i32 {
@@ -262,10 +311,32 @@ impl Actions for Io {
     fn act(&mut self, action: Action<'_>) {
         match action {
             Action::SendAdvert { ifindex, mac: Some(mac), source, destination, payload, .. } => {
-                if let Err(e) = self.announcer.advert(ifindex, mac, source, destination, payload) {
-                    self.note(Note::Refused(System::Send, e.raw_os_error().unwrap_or(0)));
-                }
+                self.turn(ANNOUNCER);
+                let put = self.outbox.advert(System::Send, ifindex, mac, (source, destination), payload);
+                return self.sent(System::Send, put);
             }
+            Action::SendAdvert { ifindex, source, destination, payload, .. } => {
+                let way = self.find(ifindex, Family::of(source));
+                self.turn(way.unwrap_or(ANNOUNCER));
+                let put = match way.and_then(|at| self.sockets[at].as_deref()) {
+                    Some(socket) => socket.post(&mut self.outbox, System::Send, source, destination, payload),
+                    None => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+                };
+                return self.sent(System::Send, put);
+            }
+            Action::Announce { ifindex, mac, ip } => {
+                self.turn(ANNOUNCER);
+                let put = self.outbox.announce(System::Announce, ifindex, mac, ip);
+                return self.sent(System::Announce, put);
+            }
+            Action::Changed(t) => return self.note(Note::Changed(t)),
+            Action::GroupChanged(t) => return self.note(Note::GroupChanged(t)),
+            Action::Report(r) => return self.note(Note::Report(r)),
+            _ => {}
+        }
+        // In the router's order: what was to be sent before the rest is done leaves before that.
+        self.flush();
+        match action {
             Action::AddVmac(id) => {
                 // One entry an instance: there is room.
                 let _ = self.vmacs.push(id);
@@ -289,16 +360,6 @@ impl Actions for Io {
                     self.note(Note::Refused(System::Vmac, e.raw_os_error().unwrap_or(0)));
                 }
             }
-            Action::SendAdvert { ifindex, source, destination, payload, .. } => {
-                let family = Family::of(source);
-                let sent = match self.find(ifindex, family).and_then(|at| self.sockets[at].as_ref()) {
-                    Some(socket) => socket.send(source, destination, payload),
-                    None => Err(std::io::Error::from_raw_os_error(libc::ENODEV)),
-                };
-                if let Err(e) = sent {
-                    self.note(Note::Refused(System::Send, e.raw_os_error().unwrap_or(0)));
-                }
-            }
             Action::AddAddress(spec) => {
                 if self.recorded.get(spec.id.0 as usize) == Some(&true) {
                     self.add_address(&spec);
@@ -311,11 +372,6 @@ impl Actions for Io {
             Action::AddRoute(spec) => self.put_route_recorded(&spec, false),
             Action::KeepRoute(spec) => self.put_route_recorded(&spec, true),
             Action::RemoveRoute(spec) => self.remove_route(&spec),
-            Action::Announce { ifindex, mac, ip } => {
-                if let Err(e) = self.announcer.announce(ifindex, mac, ip) {
-                    self.note(Note::Refused(System::Announce, e.raw_os_error().unwrap_or(0)));
-                }
-            }
             Action::Rebind { ifindex, family, afresh } => {
                 match self.rebinds.iter_mut().find(|r| (r.0, r.1) == (ifindex, family)) {
                     Some(known) => known.2 |= afresh,
@@ -323,9 +379,12 @@ impl Actions for Io {
                     None => drop(self.rebinds.push((ifindex, family, afresh))),
                 }
             }
-            Action::Changed(t) => self.note(Note::Changed(t)),
-            Action::GroupChanged(t) => self.note(Note::GroupChanged(t)),
-            Action::Report(r) => self.note(Note::Report(r)),
+            // Seen to above.
+            Action::SendAdvert { .. }
+            | Action::Announce { .. }
+            | Action::Changed(_)
+            | Action::GroupChanged(_)
+            | Action::Report(_) => {}
         }
     }
 }

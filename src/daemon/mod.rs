@@ -30,7 +30,7 @@ use crate::sys::reactor::{Interest, Reactor, ReadyList, Token};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::syslog::Limiter;
 use crate::sys::tasks::Driver;
-use crate::sys::vrrp_socket::{self, RECEIVE_BUFFER};
+use crate::sys::vrrp_socket::{self, Inbox};
 use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
@@ -167,7 +167,7 @@ pub struct Daemon {
     signals: Signals,
     listener: Listener,
     ready: ReadyList,
-    buffer: Box<[u8; RECEIVE_BUFFER]>,
+    inbox: Inbox,
 }
 
 impl Daemon {
@@ -264,7 +264,7 @@ impl Daemon {
             signals,
             listener,
             ready: ReadyList::new(),
-            buffer: memory::zeroed(),
+            inbox: Inbox::default(),
         })
     }
 
@@ -275,7 +275,7 @@ impl Daemon {
 
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
-        let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, buffer } = self;
+        let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, inbox } = self;
         let (clients, context, children) = (&*clients, &*context, &*children);
         let notifier = core.borrow().notifier.clone();
         let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
@@ -295,18 +295,22 @@ impl Daemon {
                 checks.end();
             }
             let _ = driver.turn(tasks.as_mut());
-            if core.borrow().is_time(clock::now()) {
+            // The clock is read twice for each wake-up: before the wait, and behind it.
+            let mut now = clock::now();
+            if core.borrow().is_time(now) {
                 checks.end();
                 let mut core = core.borrow_mut();
                 core.execute(listener, children);
                 // It could not be: all goes on.
-                core.change_over(clock::now());
+                now = clock::now();
+                core.change_over(now);
             }
+            let sleeper = context.next_deadline();
             let deadline = {
                 let stopped = core.borrow().router.is_stopped();
                 // The hooks of the stop are waited for, up to a limit.
                 let limit = core.borrow().stopping.map(|since| since + STOP_HOOKS).filter(|_| stopped);
-                let over = notifier.is_idle() || limit.is_some_and(|t| t <= clock::now());
+                let over = notifier.is_idle() || limit.is_some_and(|t| t <= now);
                 if stopped && over && ending.is_none() && !core.borrow().starting {
                     let left = notifier.waiting();
                     if left > 0 {
@@ -319,14 +323,14 @@ impl Daemon {
                     return Ok(());
                 }
                 let limit = limit.filter(|_| ending.is_none());
-                let now = driver.is_awake().then(clock::now);
+                let awake = driver.is_awake().then_some(now);
                 let next = core.router.next_deadline();
-                let first = [next, context.next_deadline(), limit, now].into_iter().flatten().min();
+                let first = [next, sleeper, limit, awake].into_iter().flatten().min();
                 (first, first == next && core.router.takeover_is_next())
             };
             match deadline {
-                (Some(takeover), true) => reactor.wait_sharply(takeover, ready)?,
-                (other, _) => reactor.wait(other, ready)?,
+                (Some(takeover), true) => reactor.wait_sharply(now, takeover, ready)?,
+                (other, _) => reactor.wait_from(now, other, ready)?,
             }
             let now = clock::now();
             for r in ready.iter() {
@@ -347,15 +351,17 @@ impl Daemon {
                         }
                     }
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
-                        core.borrow_mut().receive((n - FIRST_SOCKET) as usize, &mut buffer[..], now);
+                        core.borrow_mut().receive((n - FIRST_SOCKET) as usize, inbox, now);
                     }
                     _ => {
                         context.wake_ready(r);
                     }
                 }
             }
-            context.wake_due(now);
-            core.borrow_mut().timeout(&mut buffer[..], now);
+            if sleeper.is_some_and(|due| due <= now) {
+                context.wake_due(now);
+            }
+            core.borrow_mut().timeout(inbox, now);
             core.borrow_mut().change_over(now);
             if calm(core, now) {
                 memory::give_back();
@@ -434,6 +440,7 @@ impl Core {
 
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
+        self.io.flush();
         self.settle_vmacs(now);
         while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
@@ -463,12 +470,14 @@ impl Core {
             };
             self.router.handle(event, now, &mut self.io);
         }
-        if !self.io.notes.is_empty() {
-            let notes = core::mem::take(&mut self.io.notes);
-            for note in &notes {
-                self.log_note(note, now);
-            }
+        self.io.flush();
+        // One by one: the whole list is long, and there rarely is more than one in it.
+        let mut at = 0;
+        while let Some(note) = self.io.notes.get(at).copied() {
+            self.log_note(&note, now);
+            at += 1;
         }
+        self.io.notes.clear();
         let lost = core::mem::take(&mut self.io.lost_notes);
         if lost > 0 {
             log::warn!("{lost} lines of one step were not logged");
@@ -544,21 +553,26 @@ impl Core {
         self.handle(Event::Stop, now);
     }
 
-    fn receive(&mut self, at: usize, buffer: &mut [u8], now: Instant) -> bool {
-        let received = match self.io.socket(at) {
-            Some(socket) => socket.recv(buffer),
-            None => return false,
+    /// Takes what has come to a socket, as much as one call tells; how much that was.
+    fn receive(&mut self, at: usize, inbox: &mut Inbox, now: Instant) -> usize {
+        let taken = match self.io.socket(at) {
+            Some(socket) => inbox.take(socket, socket.burst()),
+            None => return 0,
         };
-        match received {
-            Ok(Some(message)) => {
-                self.handle(Event::Received(message), now);
-                true
+        match taken {
+            Ok(n) => {
+                for k in 0..n {
+                    let message = self.io.socket(at).and_then(|socket| inbox.message(k, socket));
+                    if let Some(message) = message {
+                        self.handle(Event::Received(message), now);
+                    }
+                }
+                n
             }
-            Ok(None) => false,
             Err(e) => {
                 self.io.note(Note::Refused(System::Socket, e.raw_os_error().unwrap_or(0)));
                 self.settle(now);
-                false
+                0
             }
         }
     }
@@ -566,7 +580,7 @@ impl Core {
     /// What is due. Before an Active_Down_Timer fires the sockets are read to their end: what came
     /// before the deadline counts before it, also when we were stopped for a while. After a stall
     /// they are read before anything is sent: another router may be Active by now.
-    fn timeout(&mut self, buffer: &mut [u8], now: Instant) {
+    fn timeout(&mut self, inbox: &mut Inbox, now: Instant) {
         let due_by = |router: &Router, moment: Instant| router.next_deadline().is_some_and(|t| t <= moment);
         if !due_by(&self.router, now) {
             return;
@@ -578,8 +592,11 @@ impl Core {
             for at in 0..io_actions::MAX_SOCKETS {
                 // What is beyond a full queue came after we began: a flood does not hold us.
                 let mut room = vrrp_socket::MAX_QUEUED;
-                while room > 0 && self.receive(at, buffer, now) {
-                    room -= 1;
+                while room > 0 {
+                    room = match self.receive(at, inbox, now) {
+                        0 => 0,
+                        n => room.saturating_sub(n),
+                    };
                 }
             }
             self.handle(Event::Timeout { drained: true }, now);

@@ -90,7 +90,8 @@ impl Core {
 
     /// Puts a configuration in place that nothing keeps waiting any more, and wakes who waits for that.
     pub(super) fn change_over(&mut self, now: Instant) {
-        if self.router.has_parted()
+        if self.coming.is_some()
+            && self.router.has_parted()
             && let Some(coming) = self.coming.take()
         {
             self.replace(coming, now);

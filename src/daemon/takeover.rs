@@ -21,22 +21,21 @@ use super::Core;
 use super::upgrade::{MAX_STATE, Saved, VERSION};
 use crate::control::{self, MAX_FRAME, Reply, Request};
 use crate::sys::clock;
-use crate::sys::context::{Context, Watched};
 use crate::sys::control_socket::{Connection, Listener, connect};
 use crate::sys::handover;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// What the new process says when it waits for the state.
-const READY: u8 = b'r';
+pub(super) const READY: u8 = b'r';
 /// When it is the daemon, and has told the kernel all that it must.
 const RUNNING: u8 = b'd';
 
-/// How long the new process may take to get ready.
-const PATIENCE: Micros = Micros::from_secs(8);
 /// How long it may take to run when it is the daemon.
 const BEGINNING: Micros = Micros::from_secs(1);
 /// How long the old process may take over each step: hooks are waited for.
 const OLD: Duration = Duration::from_secs(40);
+
+const ENDED: &str = "the new process has ended instead";
 
 /// The new process's end.
 pub struct Takeover {
@@ -93,17 +92,17 @@ impl Takeover {
         }
         let cut = |e: io::Error| format!("the state is cut off: {e}");
         let mut all = match handover::receive(&self.old) {
-            Ok(all) => all.into_iter(),
+            Ok(all) => all,
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(e) => return Err(cut(e)),
         };
-        let (Some((_, state)), Some((_, token))) = (all.next(), all.next()) else {
+        let (Some((_, state)), Some((_, token))) = (all.pop(), all.pop()) else {
             return Err(cut(io::ErrorKind::InvalidData.into()));
         };
         let bytes = handover::content(state, MAX_STATE).map_err(cut)?;
         let mut saved = Saved::new(bytes).map_err(|_| "the state is of another version".to_owned())?;
         // They are adopted and released like those that were kept through execve.
-        saved.numbers = all.map(|(theirs, ours)| (theirs, ours.into_raw_fd())).collect();
+        saved.numbers = all.into_iter().map(|(theirs, ours)| (theirs, ours.into_raw_fd())).collect();
         self.token = Some(token);
         saved.old = Some(self);
         Ok(Some(saved))
@@ -170,54 +169,47 @@ fn hear(new: &mut UnixStream, until: Option<Instant>) -> Heard {
     }
 }
 
-/// Tells a new process that asked to take over to get ready, and waits until it is.
-pub(super) async fn greet(context: &Context, new: &Watched<'_, &Connection>) -> Result<(), String> {
-    let talk = async {
-        let mut buffer = [0; MAX_FRAME];
-        new.write_all(control::encode(&mut buffer, &Reply::End).unwrap_or(&[])).await?;
-        let mut word = [0];
-        match new.read(&mut word).await? {
-            1 if word[0] == READY => Ok(()),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    };
-    context.by(clock::now() + PATIENCE, talk).await.map_err(|e| match e.kind() {
-        io::ErrorKind::TimedOut => "the new process does not get ready in time".to_owned(),
-        _ => "the new process gave up".to_owned(),
-    })
+/// Tells a new process that it may get ready, or that all is sent then.
+pub(super) fn greet(new: &Connection) {
+    let mut buffer = [0; MAX_FRAME];
+    // Should it be gone, that is heard.
+    let _ = new.try_write(control::encode(&mut buffer, &Reply::End).unwrap_or(&[]));
+}
+
+/// Why a process with such a state, in this network namespace, cannot take over.
+pub(super) fn fits(state: u8, network: u64) -> Result<(), &'static str> {
+    match () {
+        () if state != VERSION => Err("the new program writes and reads the state in another version"),
+        () if network != handover::network() => Err("the new process is in another network namespace"),
+        () => Ok(()),
+    }
 }
 
 impl Core {
-    /// Why a process with such a state, in this network namespace, cannot take over.
-    pub(super) fn misfit(&self, state: u8, network: u64) -> Option<&'static str> {
-        match () {
-            () if state != VERSION => Some("the new program writes and reads the state in another version"),
-            () if network != handover::network() => Some("the new process is in another network namespace"),
-            () => None,
-        }
-    }
-
     /// Sends all to the new process and ends when that runs. Returns why it does not.
-    pub(super) fn hand_over(&self, client: RawFd, listener: &Listener) -> io::Result<io::Error> {
-        let head = self.keep_all(listener, false)?;
+    pub(super) fn hand_over(&self, client: RawFd, generation: u32, listener: &Listener) -> io::Result<&'static str> {
+        if generation != self.generation {
+            return Ok("the configuration has changed meanwhile");
+        }
+        let (head, mut numbers) = self.keep_all(listener, false)?;
         let (state, token) = (handover::sealed(&self.save(head, &[]))?, handover::token()?);
-        let mut numbers = vec![state.as_raw_fd(), token.as_raw_fd()];
-        numbers.extend(self.numbers(&head));
+        numbers.extend([token.as_raw_fd(), state.as_raw_fd()]);
         let client: OwnedFd = handover::adopt(client)?;
         let connection = Connection::adopt(client.try_clone()?);
         let mut new = UnixStream::from(client);
         // For the task whose client it is that makes no difference: it never waits in a call.
         new.set_nonblocking(false)?;
         let until = self.patience(clock::now());
-        let mut buffer = [0; MAX_FRAME];
-        // Should it be gone, that is heard.
-        let _ = connection.try_write(control::encode(&mut buffer, &Reply::End).unwrap_or(&[]));
-        let _ = handover::send(&new, &numbers);
+        greet(&connection);
+        // Who has not got all cannot take the token.
+        match handover::send(&new, &numbers) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(ENDED),
+            sent => sent?,
+        }
         let mut heard = hear(&mut new, Some(until));
         if !matches!(heard, Heard::Running) && handover::take(&token) {
             let gone = matches!(heard, Heard::Gone);
-            let why = if gone { "the new process has ended instead" } else { "the new process is too slow" };
-            return Ok(io::Error::other(why));
+            return Ok(if gone { ENDED } else { "the new process is too slow" });
         }
         if matches!(heard, Heard::Nothing) {
             heard = hear(&mut new, Some(clock::now() + BEGINNING));
@@ -239,7 +231,7 @@ impl Core {
             std::process::exit(0);
         }
         self.run_dir.write_pid()?;
-        Ok(io::Error::other("the new process has died"))
+        Ok("the new process has died")
     }
 
     /// How long we can stand still: so long that no advert is later than by another interval.

@@ -20,7 +20,7 @@ use super::reload::until_that;
 use super::takeover::{self, Takeover};
 use super::{Core, Event};
 use crate::config::model::{Config, Family, MAX_CHECKS};
-use crate::control::{self, MAX_FRAME, Reply};
+use crate::control::{self, MAX_FRAME, Reply, Request};
 use crate::router::{Broken, Pieces, Router};
 use crate::sys::clock;
 use crate::sys::context::{Context, Watched};
@@ -40,7 +40,7 @@ const PROBE: &str = "PICOVRRP_PROBE";
 pub const UNDERSTOOD: &str = "this state is understood";
 
 /// The version of the state: raised with every change of what is written, and of how another process is sent it.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 pub(super) const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.
@@ -49,20 +49,14 @@ const PATIENCE: Micros = Micros::from_secs(8);
 const PAUSE: Micros = Micros::from_millis(40);
 const HURRY: Micros = Micros::from_secs(2);
 
-/// What is to take our place.
-pub(super) enum Next<'a> {
-    /// The program of this name in our process, or what is now in the place of our own.
-    Program(Option<&'a str>),
-    /// Who asks for it.
-    Process,
-}
-
 /// A program or a process that is about to take our place.
 pub(super) struct Upgrade {
     /// None for another process.
     binary: Option<String>,
     /// Who asked for it.
     client: RawFd,
+    /// The configuration that another process has read.
+    generation: u32,
     since: Instant,
 }
 
@@ -291,29 +285,25 @@ impl Core {
     pub(super) fn execute(&mut self, listener: &Listener, children: &Children) {
         let Some(upgrade) = self.upgrade.take() else { return };
         let tried = match &upgrade.binary {
-            Some(binary) => self.try_execute(binary, upgrade.client, listener, children),
-            None => self.hand_over(upgrade.client, listener),
+            Some(binary) => self.try_execute(binary, upgrade.client, listener, children).map(|e| e.to_string()),
+            None => self.hand_over(upgrade.client, upgrade.generation, listener).map(str::to_owned),
         };
-        let why = match tried {
-            Ok(why) | Err(why) => why,
-        };
+        self.upgrade_failed = tried.unwrap_or_else(|e| e.to_string());
         // All closes again when a hook is executed.
         let _ = self.keep_all(listener, false);
-        self.upgrade_failed = why.to_string();
     }
 
-    pub(super) fn keep_all(&self, listener: &Listener, on: bool) -> io::Result<Head> {
+    /// Keeps all descriptors that go with the state, or not any more; their numbers.
+    pub(super) fn keep_all(&self, listener: &Listener, on: bool) -> io::Result<(Head, Vec<RawFd>)> {
         let mut head = self.head();
         (head.lock, head.listener) = (keep(self.lock.as_fd(), on)?, keep(listener.as_fd(), on)?);
         head.fifo = self.notifier.fifo().as_ref().map(|fifo| keep(fifo.as_fd(), on)).transpose()?;
-        self.io.sockets().try_for_each(|s| keep(s.as_fd(), on).map(drop))?;
-        Ok(head)
-    }
-
-    /// The descriptors that go with the state.
-    pub(super) fn numbers(&self, head: &Head) -> impl Iterator<Item = RawFd> {
-        let sockets = self.io.sockets().map(|s| s.as_fd().as_raw_fd());
-        [Some(head.lock), Some(head.listener), head.fifo].into_iter().flatten().chain(sockets)
+        let mut numbers = vec![head.lock, head.listener];
+        numbers.extend(head.fifo);
+        for socket in self.io.sockets() {
+            numbers.push(keep(socket.as_fd(), on)?);
+        }
+        Ok((head, numbers))
     }
 
     /// Returns why it could not.
@@ -324,7 +314,7 @@ impl Core {
         listener: &Listener,
         children: &Children,
     ) -> io::Result<io::Error> {
-        let mut head = self.keep_all(listener, true)?;
+        let (mut head, _) = self.keep_all(listener, true)?;
         // Its task waits for us, and keeps it open.
         head.client = Some(client);
         let state = handover::sealed(&self.save(head, &children.pids()))?;
@@ -347,17 +337,14 @@ pub(super) async fn upgrade(
     context: &Context,
     children: &Children,
     core: &RefCell<Core>,
-    next: Next<'_>,
+    request: Request<'_>,
     client: &Watched<'_, &Connection>,
 ) -> String {
     if core::mem::replace(&mut core.borrow_mut().upgrading, true) {
         return "another upgrade is under way".to_owned();
     }
-    let what = match next {
-        Next::Program(_) => "upgrade",
-        Next::Process => "takeover",
-    };
-    let failed = prepare(context, children, core, next, client).await;
+    let what = if matches!(request, Request::Upgrade(_)) { "upgrade" } else { "takeover" };
+    let failed = prepare(context, children, core, request, client).await;
     // Whatever it was that failed, the client's connection is our own alone again.
     let _ = keep(client.as_fd(), false);
     let mut core = core.borrow_mut();
@@ -371,9 +358,12 @@ async fn prepare(
     context: &Context,
     children: &Children,
     core: &RefCell<Core>,
-    next: Next<'_>,
+    request: Request<'_>,
     client: &Watched<'_, &Connection>,
 ) -> Result<String, String> {
+    if let Request::Takeover { state, network } = request {
+        takeover::fits(state, network)?;
+    }
     // The new program reads the file: what it says is to be in place before.
     core.borrow_mut().reload(clock::now())?;
     until_that(core, &|core| core.coming.is_none()).await;
@@ -381,17 +371,27 @@ async fn prepare(
     if !in_time(context, pin!(until_that(core, &|core| core.not_now().is_none()))).await {
         return Err(refusal(core));
     }
-    let (binary, client) = match next {
-        Next::Program(binary) => {
-            let binary = find(context, children, core, binary).await?;
-            (Some(binary), keep(client.as_fd(), true).map_err(|e| e.to_string())?)
+    let generation = core.borrow().generation;
+    let mut binary = None;
+    if let Request::Upgrade(path) = request {
+        binary = Some(find(context, children, core, path).await?);
+        keep(client.as_fd(), true).map_err(|e| e.to_string())?;
+    } else {
+        takeover::greet(client.get());
+        let mut word = [0];
+        let ready = async {
+            // What was not read is no word.
+            let _ = client.read(&mut word).await;
+        };
+        if !in_time(context, pin!(ready)).await {
+            return Err("the new process does not get ready in time".to_owned());
         }
-        Next::Process => {
-            takeover::greet(context, client).await?;
-            (None, client.as_fd().as_raw_fd())
+        if word[0] != takeover::READY {
+            return Err("the new process gave up".to_owned());
         }
-    };
-    core.borrow_mut().upgrade = Some(Upgrade { binary, client, since: clock::now() });
+    }
+    let client = client.as_fd().as_raw_fd();
+    core.borrow_mut().upgrade = Some(Upgrade { binary, client, generation, since: clock::now() });
     match in_time(context, pin!(until_that(core, &|core| core.upgrade.is_none()))).await {
         true => Ok(core::mem::take(&mut core.borrow_mut().upgrade_failed)),
         false => Err(refusal(core)),

@@ -36,6 +36,7 @@ impl Router {
     /// Ends the yield of instance `i` when its time has come.
     pub(super) fn end_yield(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
         if self.slots[i].yielded.take_if(|until| *until <= now).is_some() {
+            self.count_member(i);
             out.act(Action::Report(Report::Yielded { instance: InstanceId(i as u8), until: None }));
         }
     }

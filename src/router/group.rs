@@ -16,11 +16,25 @@ use serde::{Deserialize, Serialize};
 pub(super) struct GroupSlot {
     pub(super) shown: Shown,
     pub(super) since: Instant,
+    #[serde(skip)]
+    members: Counted,
+}
+
+/// What an advert's way asks of the members of a group: counted, so that it need not look at each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    active: u16,
+    yielded: u16,
 }
 
 impl GroupSlot {
     pub(super) const fn new() -> GroupSlot {
-        GroupSlot { shown: Shown::Init, since: Instant(0) }
+        GroupSlot { shown: Shown::Init, since: Instant(0), members: Counted { active: 0, yielded: 0 } }
+    }
+
+    /// The group of another configuration: nothing of it is counted yet.
+    pub(super) fn inherit(&mut self, was: &GroupSlot) {
+        *self = GroupSlot { members: Counted::default(), ..*was };
     }
 }
 
@@ -48,9 +62,37 @@ impl Router {
         }
     }
 
+    /// Keeps the counts of instance `i`'s group: after each change of whether it is Active, or yields.
+    pub(super) fn count_member(&mut self, i: usize) {
+        let slot = &mut self.slots[i];
+        let Some(group) = slot.group.and_then(|g| self.groups.get_mut(g as usize)) else { return };
+        let is = (matches!(slot.election.state(), State::Active { .. }), slot.yielded.is_some());
+        let was = core::mem::replace(&mut slot.counted, is);
+        let members = &mut group.members;
+        members.active = members.active + is.0 as u16 - was.0 as u16;
+        members.yielded = members.yielded + is.1 as u16 - was.1 as u16;
+    }
+
+    /// Counts all groups anew.
+    pub(super) fn count_members(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.members = Counted::default());
+        for i in 0..self.slots.len() {
+            self.slots[i].counted = Default::default();
+            self.count_member(i);
+        }
+    }
+
+    /// Whether a member of instance `i`'s group yields.
+    pub(super) fn group_yields(&self, i: usize) -> bool {
+        self.slots[i].group.and_then(|g| self.groups.get(g as usize)).is_some_and(|g| g.members.yielded > 0)
+    }
+
     /// Another router is Active for instance `i`: the other members of its group hand over too.
     pub(super) fn pull(&mut self, i: usize, now: Instant, out: &mut dyn Actions) {
         let Some(g) = self.slots[i].group else { return };
+        if self.groups.get(g as usize).is_none_or(|g| g.members.active == 0) {
+            return;
+        }
         for m in 0..self.slots.len() {
             let active = matches!(self.slots[m].election.state(), State::Active { .. });
             if m != i && self.slots[m].group == Some(g) && active {

@@ -97,6 +97,9 @@ struct Slot {
     /// Its sync group.
     #[serde(skip)]
     group: Option<u8>,
+    /// What the group has counted of it: that it is Active, that it yields.
+    #[serde(skip)]
+    counted: (bool, bool),
     /// Its macvlan, if it has a virtual MAC address.
     vmac: Option<Vmac>,
     /// Handed over on purpose: until this moment it stays Backup, and all of its group.
@@ -112,6 +115,8 @@ struct Slot {
     stale: bool,
     announce: Announce,
     forms: checksum::Forms,
+    /// Under `version 2+3`: who was heard last in version 3, and until when its version 2 is ignored.
+    in_v3: Option<(IpAddr, Instant)>,
     /// The Active router that was heard last.
     master: Option<(IpAddr, u8)>,
     stats: InstanceStats,
@@ -392,12 +397,13 @@ impl Router {
         let preempt = if instance.start == Start::Master { Preempt::On } else { instance.preempt };
         Parameters {
             version: instance.version,
+            also_v2: instance.also_v2,
             priority: self.slots[i].priority,
             advertisement_interval: instance.advert,
             preempt: preempt != Preempt::Off,
             preempt_delay: if let Preempt::After(d) = preempt { d } else { Micros::ZERO },
             together: self.slots[i].group.is_some(),
-            aside: self.slots[i].parting || self.yielded(i).is_some(),
+            aside: self.slots[i].parting || self.slots[i].yielded.is_some() || self.group_yields(i),
         }
     }
 
@@ -494,6 +500,7 @@ impl Router {
     }
 
     fn rearm(&mut self, i: usize) {
+        self.count_member(i);
         let slot = &self.slots[i];
         let yielded = slot.yielded.filter(|until| *until < FOR_EVER);
         let due = [slot.election.deadline(), slot.announce.deadline(), yielded].into_iter().flatten().min();
@@ -535,6 +542,7 @@ impl Slot {
             source: None,
             fault: None,
             group: None,
+            counted: (false, false),
             vmac: None,
             yielded: None,
             parting: false,
@@ -544,6 +552,7 @@ impl Slot {
             stale: false,
             announce: Announce::default(),
             forms: checksum::Forms::default(),
+            in_v3: None,
             master: None,
             stats: InstanceStats::default(),
             last_event: LastEvent::None,

@@ -13,20 +13,20 @@ impl Router {
         let (config, slot) = (&*self.config, &mut self.slots[i]);
         let (instance, link) = (&config.instances[i], &self.links[slot.link as usize]);
         let Some(source) = slot.source else { return };
-        let header = Header {
-            version: instance.version,
-            vrid: instance.vrid,
-            priority,
-            interval: instance.advert,
-            password: instance.password,
-        };
-        let with_pseudo = match (instance.family, instance.version) {
-            (Family::V6, _) => true,
-            (Family::V4, Version::V3) => instance.checksum == ChecksumForm::Pseudo,
-            (Family::V4, Version::V2) => false,
-        };
         let mut buf = [0; packet::MAX_LEN];
-        let mut send = |destination: IpAddr| {
+        let mut send = |version: Version, destination: IpAddr| {
+            let header = Header {
+                version,
+                vrid: instance.vrid,
+                priority,
+                interval: instance.advert,
+                password: instance.password,
+            };
+            let with_pseudo = match (instance.family, version) {
+                (Family::V6, _) => true,
+                (Family::V4, Version::V3) => instance.checksum == ChecksumForm::Pseudo,
+                (Family::V4, Version::V2) => false,
+            };
             let addresses = config.addresses_of(instance).iter().filter(|a| !a.excluded).map(|a| a.ip);
             let pseudo = with_pseudo.then_some((source, destination));
             // The configuration's checks leave no advert that does not fit.
@@ -40,14 +40,17 @@ impl Router {
                 payload: &buf[..n],
             });
         };
-        if instance.unicast.is_some() {
-            config.peers_of(instance).iter().for_each(|peer| send(peer.ip));
-        } else {
-            send(group_of(instance));
-        }
-        slot.stats.advertisement_sent += 1;
-        if priority == PRIORITY_LEAVE {
-            slot.stats.priority_zero_pkts_sent += 1;
+        // Version 3 first: who hears both then ignores the other.
+        for version in [instance.version, Version::V2].into_iter().take(1 + instance.also_v2 as usize) {
+            if instance.unicast.is_some() {
+                config.peers_of(instance).iter().for_each(|peer| send(version, peer.ip));
+            } else {
+                send(version, group_of(instance));
+            }
+            slot.stats.advertisement_sent += 1;
+            if priority == PRIORITY_LEAVE {
+                slot.stats.priority_zero_pkts_sent += 1;
+            }
         }
     }
 

@@ -18,7 +18,7 @@ impl Router {
         let vrid = packet::peek_vrid(m.payload);
         let known = vrid.and_then(|v| self.index.get(&(m.ifindex, family, v)).copied());
         let checked = match known {
-            Some(i) => self.inspect(i as usize, m, out),
+            Some(i) => self.inspect(i as usize, m, now, out),
             None => Err(self.check_unknown(m, family)),
         };
         match checked {
@@ -26,7 +26,7 @@ impl Router {
                 out.act(Action::Report(Report::Dropped { instance: known.map(InstanceId), source: m.source, why }))
             }
             Ok(heard) => {
-                if let Some(i) = known {
+                if let (Some(i), Some(heard)) = (known, heard) {
                     self.heard(i as usize, m, &heard, now, out);
                 }
             }
@@ -61,8 +61,14 @@ impl Router {
         }
     }
 
-    /// All checks of a message for instance `i`.
-    fn inspect(&mut self, i: usize, m: &Received<'_>, out: &mut dyn Actions) -> Result<Heard, Drop> {
+    /// All checks of a message for instance `i`; `None` if it says what another has said already.
+    fn inspect(
+        &mut self,
+        i: usize,
+        m: &Received<'_>,
+        now: Instant,
+        out: &mut dyn Actions,
+    ) -> Result<Option<Heard>, Drop> {
         let (config, slot, global) = (&*self.config, &mut self.slots[i], &mut self.stats);
         let instance = &config.instances[i];
         let stats = &mut slot.stats;
@@ -75,7 +81,7 @@ impl Router {
             global.ip_ttl_errors += 1;
             return Err(Drop::Ttl(m.ttl));
         }
-        if let Some(n) = packet::peek_version(m.payload).filter(|n| *n != instance.version.number()) {
+        if let Some(n) = packet::peek_version(m.payload).filter(|n| !instance.speaks(*n)) {
             global.version_errors += 1;
             return Err(Drop::Version(n));
         }
@@ -135,6 +141,12 @@ impl Router {
             return Err(Drop::Reflected);
         }
         check_auth(instance, &p, stats)?;
+        let in_v3 = slot.in_v3.is_some_and(|(source, until)| source == m.source && now < until);
+        if in_v3 && instance.also_v2 && p.version() == Version::V2 {
+            // §8.4.2: version 2 is ignored from a router that is heard in version 3 too.
+            stats.advertisement_rcvd += 1;
+            return Ok(None);
+        }
         let Some(interval) = p.interval() else {
             stats.interval_errors += 1;
             return Err(Drop::Interval(0));
@@ -178,8 +190,12 @@ impl Router {
             stats.trailing_bytes += 1;
         }
         stats.advertisement_rcvd += 1;
+        if instance.also_v2 && p.version() == Version::V3 {
+            // One interval and no more: where its next in version 3 is lost, the one in version 2 counts.
+            slot.in_v3 = Some((m.source, now + interval.micros()));
+        }
         let source_greater = slot.source.is_some_and(|ours| m.source > ours);
-        Ok(Heard { priority: p.priority(), interval, source_greater })
+        Ok(Some(Heard { version: p.version(), priority: p.priority(), interval, source_greater }))
     }
 
     /// A good advert reaches the election.

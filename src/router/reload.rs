@@ -67,6 +67,7 @@ impl Router {
         for (ifindex, family) in heard {
             out.act(Action::Rebind { ifindex, family, afresh: false });
         }
+        self.count_members();
         for i in 0..self.slots.len() {
             self.rearm(i);
         }
@@ -87,7 +88,7 @@ impl Router {
             let name = self.config.str(group.name);
             let known = old.config.groups.iter().position(|g| old.config.str(g.name) == name);
             if let Some(was) = known.and_then(|g| old.groups.get(g)) {
-                *slot = *was;
+                slot.inherit(was);
             }
         }
     }
@@ -97,6 +98,7 @@ impl Router {
         let Slot { link, group, vmac, .. } = self.slots[n];
         core::mem::swap(&mut self.slots[n], &mut old.slots[o]);
         (self.slots[n].link, self.slots[n].group) = (link, group);
+        self.slots[n].counted = Default::default();
         (old.slots[o].vmac, self.slots[n].vmac) = (self.slots[n].vmac, vmac);
         self.take_over_vmac(n, old, o);
         self.slots[n].priority = self.standing(n).priority;

@@ -91,6 +91,7 @@ impl Router {
         }
         router.rebuild_index();
         router.rearm_links();
+        router.count_members();
         for i in 0..router.slots.len() {
             router.rearm(i);
         }

@@ -25,6 +25,7 @@ mod reload;
 mod routes;
 mod time;
 mod tracking;
+mod versions;
 mod vmac;
 
 const T0: Instant = Instant(1_000_000_000);
@@ -44,6 +45,7 @@ struct Spec {
     on: &'static str,
     vrid: u8,
     version: Version,
+    also_v2: bool,
     priority: u8,
     advert: u16,
     preempt: Preempt,
@@ -73,6 +75,7 @@ fn spec() -> Spec {
         on: "eth0",
         vrid: 51,
         version: Version::V3,
+        also_v2: false,
         priority: 100,
         advert: 100,
         preempt: Preempt::On,
@@ -119,6 +122,7 @@ fn config(specs: &[Spec]) -> Box<Config> {
             vrid: s.vrid,
             family,
             version: s.version,
+            also_v2: s.also_v2,
             priority: s.priority,
             advert: Centis::new(s.advert).unwrap(),
             preempt: s.preempt,
@@ -300,9 +304,13 @@ impl Lab {
 
     /// A message as instance 0 would send it with this priority and interval, from `source`.
     fn message(&self, priority: u8, advert: u16, source: &str, destination: &str) -> Vec<u8> {
+        self.message_in(self.r.config().instances[0].version, priority, advert, source, destination)
+    }
+
+    fn message_in(&self, version: Version, priority: u8, advert: u16, source: &str, destination: &str) -> Vec<u8> {
         let c = self.r.config();
         let i = &c.instances[0];
-        let (version, password) = (i.version, i.password);
+        let password = i.password;
         let h = Header { version, vrid: i.vrid, priority, interval: Centis::new(advert).unwrap(), password };
         let pseudo = i.family == Family::V6 || i.checksum == ChecksumForm::Pseudo;
         let ends = (pseudo && version == Version::V3).then_some((ip(source), ip(destination)));
@@ -351,7 +359,8 @@ fn words(action: Action<'_>) -> String {
     match action {
         Action::SendAdvert { instance, mac, source, destination, payload, .. } => {
             let virtually = if mac.is_some() { " virtually" } else { "" };
-            format!("advert {} of {} from {source} to {destination}{virtually}", payload[2], instance.0)
+            let version = if payload[0] >> 4 == 2 { " in version 2" } else { "" };
+            format!("advert {} of {} from {source} to {destination}{version}{virtually}", payload[2], instance.0)
         }
         Action::AddVmac(id) => format!("make {}", id.0),
         Action::SetVmac { ifindex, up, .. } => format!("set {ifindex} {}", if up { "up" } else { "down" }),

@@ -16,6 +16,8 @@ pub struct InstanceView<'a> {
     pub name: &'a str,
     /// Its interface.
     pub interface: &'a str,
+    /// Its macvlan; empty if it has no virtual MAC address.
+    pub vmac: &'a str,
     /// Its configuration.
     pub config: &'a Instance,
     /// Its virtual addresses.
@@ -106,6 +108,7 @@ impl Router {
         Some(InstanceView {
             name: self.config.str(config.name),
             interface: self.config.str(config.interface),
+            vmac: self.config.str(config.vmac),
             config,
             addresses: self.config.addresses_of(config),
             effective_priority: slot.priority,

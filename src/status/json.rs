@@ -182,6 +182,13 @@ impl<'n> Json<'n> {
         string(i.interface, t)?;
         let family = if i.family == Family::V4 { "ipv4" } else { "ipv6" };
         uwrite!(t, ",\"vrid\":{},\"family\":\"{}\",\"version\":{}", i.vrid, family, i.version)?;
+        if !i.vmac.is_empty() {
+            t.write_str(",\"vmac\":")?;
+            string(i.vmac, t)?;
+        }
+        if i.also_v2 {
+            t.write_str(",\"also_v2\":true")?;
+        }
         uwrite!(t, ",\"priority\":{},\"effective_priority\":{}", i.priority, i.effective_priority)?;
         uwrite!(t, ",\"advert_interval_ms\":{},\"addresses\":[", i.advert.micros().as_millis())?;
         self.open = Some(Tail {

@@ -73,7 +73,9 @@ fn data(i: &InstanceStatus<'_>, parts: Walk<'_>, now: Micros, t: &mut Text<'_>) 
     let active = i.state == Shown::Master;
     t.write_str("{\"data\":{\"iname\":")?;
     string(i.name, t)?;
-    t.write_str(",\"vmac_ifname\":\"\",\"ifp_ifname\":")?;
+    t.write_str(",\"vmac_ifname\":")?;
+    string(i.vmac, t)?;
+    t.write_str(",\"ifp_ifname\":")?;
     string(i.interface, t)?;
     let master = i.master.map_or(if active { i.effective_priority } else { 0 }, |(_, priority)| priority);
     // What ends a fault leads to BACKUP.

@@ -74,6 +74,14 @@ impl<'n> Table<'n> {
         plain(i.name, t)?;
         t.write_str("\n")?;
         let note = |t: &mut Text<'_>, words: &str| uwrite!(t, "        {}\n", words);
+        if i.also_v2 {
+            note(t, "speaks version 2 too")?;
+        }
+        if !i.vmac.is_empty() {
+            t.write_str("        virtual MAC address on ")?;
+            plain(i.vmac, t)?;
+            t.write_str("\n")?;
+        }
         if let Some(fault) = i.fault {
             note(t, fault.words())?;
         }

@@ -27,12 +27,14 @@ fn instance(name: &str, state: Shown) -> InstanceStatus<'_> {
     InstanceStatus {
         name,
         interface: "br-lan",
+        vmac: if name == "lan6" { "vrrp4.51" } else { "" },
         state,
         fault: (state == Shown::Fault).then_some(Fault::InterfaceDown),
         leaving: false,
         vrid: 51,
         family: Family::V4,
         version: 3,
+        also_v2: name == "lan6",
         priority: 150,
         effective_priority: 150,
         advert: Centis::SECOND,
@@ -120,7 +122,9 @@ fn json_of_instances() {
     assert_eq!(i["last_event"], "master-timeout");
     assert_eq!(i["stats"]["advertisement_sent"], 4);
     assert_eq!(i["advert_interval_ms"], 1000);
+    assert!(i.get("vmac").is_none() && i.get("also_v2").is_none());
     let i = &v["instances"][1];
+    assert_eq!((&i["vmac"], &i["also_v2"]), (&"vrrp4.51".into(), &true.into()));
     assert_eq!((&i["state"], &i["fault"]), (&"FAULT".into(), &"interface down".into()));
     assert!(i["master"].is_null() && i["addresses"].as_array().unwrap().is_empty());
     assert_eq!((&i["routes"], &i["tracks"]), (&json!([]), &json!([])));
@@ -228,19 +232,21 @@ fn table() {
     assert_eq!(lines[10], "        tracks lte: down (weight 0, reverse)");
     assert_eq!(lines[11], "        tracks load: -30 (weight 2)");
     assert_eq!(lines[12], "        tracks trigger: broken (weight 1)");
-    assert_eq!(lines[15], "        interface down");
-    assert_eq!(lines[17], "");
-    assert_eq!(lines[18], "STATE   SINCE      GROUP");
-    assert_eq!(lines[19], "BACKUP  1m05s      gateway");
-    assert_eq!(lines[20], "        member lan");
-    assert_eq!(lines[21], "        member lan6");
-    assert_eq!(lines[22], "INIT    0s         alone");
-    assert_eq!(lines[23], "");
-    assert_eq!(lines[24], "STATE    KIND       LAST        FAILS  RUNS       EVERY  CHECK");
-    assert_eq!(lines[25], "up       ping       3.007 ms    0      9          10s    wan");
-    assert_eq!(lines[26], "down     script     2.25 s      3      7          10s    web");
-    assert_eq!(lines[28], "-30      file       -           0      0          10s    load");
-    assert_eq!(lines[29], "unknown  dns        -           0      0          10s    new");
+    assert_eq!(lines[15], "        speaks version 2 too");
+    assert_eq!(lines[16], "        virtual MAC address on vrrp4.51");
+    assert_eq!(lines[17], "        interface down");
+    assert_eq!(lines[19], "");
+    assert_eq!(lines[20], "STATE   SINCE      GROUP");
+    assert_eq!(lines[21], "BACKUP  1m05s      gateway");
+    assert_eq!(lines[22], "        member lan");
+    assert_eq!(lines[23], "        member lan6");
+    assert_eq!(lines[24], "INIT    0s         alone");
+    assert_eq!(lines[25], "");
+    assert_eq!(lines[26], "STATE    KIND       LAST        FAILS  RUNS       EVERY  CHECK");
+    assert_eq!(lines[27], "up       ping       3.007 ms    0      9          10s    wan");
+    assert_eq!(lines[28], "down     script     2.25 s      3      7          10s    web");
+    assert_eq!(lines[30], "-30      file       -           0      0          10s    load");
+    assert_eq!(lines[31], "unknown  dns        -           0      0          10s    new");
     assert_eq!(*lines.last().unwrap(), "packets refused: checksum 3");
 }
 
@@ -296,6 +302,7 @@ fn keepalived_dump() {
     assert_eq!((&stats["become_master"], &stats["release_master"]), (&0.into(), &0.into()));
     let lan6 = &v["status"][1]["data"];
     assert_eq!((&lan6["state"], &lan6["wantstate"], &lan6["vips"]), (&3.into(), &1.into(), &json!([])));
+    assert_eq!(lan6["vmac_ifname"], "vrrp4.51");
     assert_eq!(v["status"].as_array().unwrap().len(), 2);
 }
 

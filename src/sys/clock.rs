@@ -29,7 +29,8 @@ pub fn epoch() -> Micros {
 pub fn now() -> Instant {
     let epoch = EPOCH.get_or_init(StdInstant::now);
     // 64 bits of microseconds last for half a million years.
-    Instant(epoch.elapsed().as_micros() as u64)
+    let passed = epoch.elapsed();
+    Instant(passed.as_secs() * 1_000_000 + passed.subsec_micros() as u64)
 }
 
 /// What [`now`]'s clock has counted since the machine started: the same in every process.

@@ -92,7 +92,9 @@ pub fn receive(socket: impl AsFd) -> io::Result<Vec<(RawFd, OwnedFd)>> {
         if left < fds.len() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        all.extend(numbers.zip(fds));
+        for ours in fds {
+            all.push((numbers.next().unwrap_or(-1), ours));
+        }
         if last {
             return Ok(all);
         }

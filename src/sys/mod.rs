@@ -3,6 +3,7 @@
 //! - [`clock`]: the monotonic clock; nobody else reads one.
 //! - [`reactor`], [`tasks`], [`context`]: epoll, waits with a deadline, and what tasks on an executor need of it.
 //! - [`vrrp_socket`], [`filter`]: raw sockets of protocol 112, and their kernel filter.
+//! - [`outbox`]: messages that leave together.
 //! - [`netlink`]: links and addresses: requests, and a socket that tells of changes.
 //! - [`proc_events`]: programs that begin, end, or take another name.
 //! - [`echo`]: raw sockets for ICMP echo.
@@ -26,6 +27,7 @@ pub mod heap;
 pub mod memory;
 pub mod neighbour;
 pub mod netlink;
+pub mod outbox;
 pub mod privilege;
 pub mod proc_events;
 pub mod process;

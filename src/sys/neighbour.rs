@@ -7,16 +7,16 @@
 //! for it. Frames are built whole, because they may leave with a link-layer address that is not
 //! the interface's.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use linux_raw_sys::if_arp::{ARPHRD_ETHER, ARPOP_REQUEST};
 use linux_raw_sys::if_ether::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ETH_ZLEN};
 use linux_raw_sys::if_packet::sockaddr_ll;
-use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+use super::outbox::{Outbox, To};
 use super::vrrp_socket::TOS;
 use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
 
@@ -46,17 +46,6 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
-/// `struct sockaddr_ll`, which rustix lacks.
-struct LinkLayer(sockaddr_ll);
-
-// SAFETY: the pointer is to a whole sockaddr_ll that lives through the call of `f`, with its size;
-// the struct has no padding.
-unsafe impl SocketAddrArg for LinkLayer {
-    unsafe fn with_sockaddr<R>(&self, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
-        f((&raw const self.0).cast(), size_of::<sockaddr_ll>() as SocketAddrLen)
-    }
-}
-
 /// Tells neighbours on any interface where an address is now.
 pub struct Announcer {
     socket: OwnedFd,
@@ -69,19 +58,36 @@ impl Announcer {
         let socket = rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
         Ok(Announcer { socket })
     }
+}
 
-    /// Sends one gratuitous ARP request, or one unsolicited neighbour advertisement, for `ip` at `mac`.
-    pub fn announce(&self, ifindex: u32, mac: [u8; 6], ip: IpAddr) -> io::Result<()> {
+impl AsFd for Announcer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What the next [`Outbox::flush`] through an [`Announcer`] sends.
+impl<T: Copy> Outbox<T> {
+    /// Puts in one gratuitous ARP request, or one unsolicited neighbour advertisement, for `ip` at `mac`.
+    pub fn announce(&mut self, mark: T, ifindex: u32, mac: [u8; 6], ip: IpAddr) -> io::Result<()> {
         match ip {
-            IpAddr::V4(ip) => self.send(ifindex, ETH_P_ARP, BROADCAST_MAC, &gratuitous_arp(mac, ip)),
-            IpAddr::V6(ip) => self.send(ifindex, ETH_P_IPV6, ALL_NODES_MAC, &unsolicited_na(mac, ip)),
+            IpAddr::V4(ip) => self.put(mark, to(ifindex, ETH_P_ARP, BROADCAST_MAC), &[&gratuitous_arp(mac, ip)]),
+            IpAddr::V6(ip) => self.put(mark, to(ifindex, ETH_P_IPV6, ALL_NODES_MAC), &[&unsolicited_na(mac, ip)]),
         }
     }
 
-    /// Sends a multicast advert with `mac` as the frame's source. The interface may have another.
-    pub fn advert(&self, ifindex: u32, mac: [u8; 6], from: IpAddr, to: IpAddr, payload: &[u8]) -> io::Result<()> {
+    /// Puts in a multicast advert between two addresses, with `mac` as the frame's source. The interface may
+    /// have another.
+    pub fn advert(
+        &mut self,
+        mark: T,
+        ifindex: u32,
+        mac: [u8; 6],
+        addresses: (IpAddr, IpAddr),
+        payload: &[u8],
+    ) -> io::Result<()> {
         let mut header = [0; ETHERNET + IPV6];
-        let (protocol, group, len) = match (from, to) {
+        let (protocol, group, len) = match addresses {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 header[ETHERNET..][..IPV4].copy_from_slice(&ipv4_header(from, to, payload.len()));
                 let [_, b, c, d] = to.octets();
@@ -97,29 +103,22 @@ impl Announcer {
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         };
         ethernet(&mut header, group, mac, protocol);
-        self.send_parts(ifindex, protocol, group, &[IoSlice::new(&header[..len]), IoSlice::new(payload)])
+        self.put(mark, to(ifindex, protocol, group), &[&header[..len], payload])
     }
+}
 
-    fn send(&self, ifindex: u32, protocol: u32, to: [u8; 6], frame: &[u8]) -> io::Result<()> {
-        self.send_parts(ifindex, protocol, to, &[IoSlice::new(frame)])
-    }
-
-    fn send_parts(&self, ifindex: u32, protocol: u32, to: [u8; 6], frame: &[IoSlice<'_>]) -> io::Result<()> {
-        let mut sll_addr = [0; 8];
-        sll_addr[..6].copy_from_slice(&to);
-        let to = LinkLayer(sockaddr_ll {
-            sll_family: libc::AF_PACKET as u16,
-            sll_protocol: (protocol as u16).to_be(),
-            sll_ifindex: ifindex as i32,
-            sll_hatype: 0,
-            sll_pkttype: 0,
-            sll_halen: 6,
-            sll_addr,
-        });
-        let mut nothing = SendAncillaryBuffer::default();
-        rustix::net::sendmsg_addr(&self.socket, &to, frame, &mut nothing, SendFlags::empty())?;
-        Ok(())
-    }
+fn to(ifindex: u32, protocol: u32, mac: [u8; 6]) -> To {
+    let mut sll_addr = [0; 8];
+    sll_addr[..6].copy_from_slice(&mac);
+    To::Link(sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: (protocol as u16).to_be(),
+        sll_ifindex: ifindex as i32,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr,
+    })
 }
 
 fn ethernet(frame: &mut [u8], to: [u8; 6], from: [u8; 6], protocol: u32) {
@@ -280,8 +279,12 @@ mod tests {
             net.enter_a();
             let announcer = Announcer::open().unwrap();
             let ip = |s: &str| s.parse::<IpAddr>().unwrap();
-            announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("224.0.0.18"), b"twelve bytes").unwrap();
-            announcer.advert(net.va, MAC, ip("fe80::1"), ip("ff02::12"), b"twelve bytes").unwrap();
+            let mut out = Outbox::default();
+            out.advert(4, net.va, MAC, (ip("192.0.2.1"), ip("224.0.0.18")), b"twelve bytes").unwrap();
+            out.advert(6, net.va, MAC, (ip("fe80::1"), ip("ff02::12")), b"twelve bytes").unwrap();
+            let mixed = out.advert(0, net.va, MAC, (ip("192.0.2.1"), ip("ff02::12")), b"");
+            assert_eq!(mixed.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            out.flush(announcer.as_fd(), &mut |family, e| panic!("IPv{family}: {e}"));
             for (group, protocol, len) in
                 [([0x01, 0, 0x5e, 0, 0, 0x12], [8, 0], 46), ([0x33, 0x33, 0, 0, 0, 0x12], [0x86, 0xdd], 66)]
             {
@@ -289,8 +292,6 @@ mod tests {
                 assert_eq!((&frame[..6], frame.len()), (&group[..], len));
                 assert!(frame.ends_with(b"twelve bytes"));
             }
-            let mixed = announcer.advert(net.va, MAC, ip("192.0.2.1"), ip("ff02::12"), b"");
-            assert_eq!(mixed.unwrap_err().kind(), io::ErrorKind::InvalidInput);
         });
     }
 
@@ -302,18 +303,23 @@ mod tests {
             let capture = Capture::open();
             net.enter_a();
             let announcer = Announcer::open().unwrap();
-            announcer.announce(net.va, MAC, "192.168.1.1".parse().unwrap()).unwrap();
-            announcer.announce(net.va, MAC, "2001:db8::1".parse().unwrap()).unwrap();
+            let mut out = Outbox::default();
+            out.announce(4, net.va, MAC, "192.168.1.1".parse().unwrap()).unwrap();
+            out.announce(0, 9999, MAC, "192.168.1.1".parse().unwrap()).unwrap();
+            out.announce(6, net.va, MAC, "2001:db8::1".parse().unwrap()).unwrap();
+            let mut failed = Vec::new();
+            out.flush(announcer.as_fd(), &mut |mark, _| failed.push(mark));
+            assert_eq!(failed, [0], "there is no such interface");
             assert_eq!(capture.next("the ARP request", |f| f[6..12] == MAC && f[12..14] == [8, 6]), ARP);
             assert_eq!(capture.next("the NA", |f| f[6..12] == MAC && f[12] == 0x86), ADVERTISEMENT);
 
             net.enter_b();
             let back = Announcer::open().unwrap();
-            back.announce(net.vb, MAC, "192.168.1.2".parse().unwrap()).unwrap();
+            out.announce(0, net.vb, MAC, "192.168.1.2".parse().unwrap()).unwrap();
+            out.flush(back.as_fd(), &mut |_, e| panic!("{e}"));
             let mut b = [0; 64];
             let heard = rustix::net::recv(&announcer.socket, &mut b[..], rustix::net::RecvFlags::empty());
             assert_eq!(heard.err(), Some(rustix::io::Errno::AGAIN));
-            assert!(announcer.announce(9999, MAC, "192.168.1.1".parse().unwrap()).is_err());
         });
     }
 }

@@ -167,16 +167,20 @@ impl Reactor {
     /// Like [`wait`](Self::wait), for a deadline that must not be missed by much. The kernel lets epoll
     /// oversleep by a thousandth of the time, 3.6 ms for an Active_Down_Interval of 3.6 s. So a long
     /// wait ends a little before its deadline, with nothing ready, and the caller's next one is short.
-    pub fn wait_sharply(&self, deadline: Instant, ready: &mut ReadyList) -> io::Result<()> {
-        let now = clock::now();
-        self.wait(Some(now + shortened(deadline.since(now))), ready)
+    pub fn wait_sharply(&self, now: Instant, deadline: Instant, ready: &mut ReadyList) -> io::Result<()> {
+        self.wait_from(now, Some(now + shortened(deadline.since(now))), ready)
     }
 
     /// Waits until something is ready or `deadline` has come, whichever is first; without a
     /// deadline, for ever; with one that has passed, not at all. A signal may end it early.
     pub fn wait(&self, deadline: Option<Instant>, ready: &mut ReadyList) -> io::Result<()> {
+        self.wait_from(clock::now(), deadline, ready)
+    }
+
+    /// The same for who has just read the clock.
+    pub fn wait_from(&self, now: Instant, deadline: Option<Instant>, ready: &mut ReadyList) -> io::Result<()> {
         ready.clear();
-        let left = deadline.map(|d| d.since(clock::now()).0);
+        let left = deadline.map(|d| d.since(now).0);
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_READY];
         let n = if self.precise {
             precise::wait(self.epoll.as_fd(), &mut events, left)
@@ -311,7 +315,7 @@ mod tests {
             let deadline = clock::now() + Micros::from_millis(50);
             let mut ready = ReadyList::new();
             while clock::now() < deadline {
-                r.wait_sharply(deadline, &mut ready).unwrap();
+                r.wait_sharply(clock::now(), deadline, &mut ready).unwrap();
                 assert!(ready.is_empty());
             }
         }

@@ -3,7 +3,7 @@
 //! All tables are fixed. smol's own timers and descriptors are not used: they start a thread. The
 //! loop that ties this to the [reactor](super::reactor) stands in that module's documentation.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -37,6 +37,8 @@ struct Sleep {
 pub struct Tasks {
     waits: RefCell<[Option<Wait>; MAX_WAITS]>,
     sleeps: RefCell<[Option<Sleep>; MAX_SLEEPS]>,
+    /// No sleep stands here or behind: most of the table is never looked at.
+    end: Cell<usize>,
 }
 
 impl Default for Tasks {
@@ -48,7 +50,8 @@ impl Default for Tasks {
 impl Tasks {
     /// Empty tables.
     pub const fn new() -> Tasks {
-        Tasks { waits: RefCell::new([const { None }; MAX_WAITS]), sleeps: RefCell::new([const { None }; MAX_SLEEPS]) }
+        let waits = RefCell::new([const { None }; MAX_WAITS]);
+        Tasks { waits, sleeps: RefCell::new([const { None }; MAX_SLEEPS]), end: Cell::new(0) }
     }
 
     /// Waits until the descriptor that [`Reactor::add_for_task`] knows as `token` can be read.
@@ -68,12 +71,16 @@ impl Tasks {
 
     /// When the first sleeper is due: the reactor is to return by then.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.sleeps.borrow().iter().flatten().filter(|s| !s.fired).map(|s| s.deadline).min()
+        let sleeps = self.sleeps.borrow();
+        while self.end.get() > 0 && sleeps[self.end.get() - 1].is_none() {
+            self.end.set(self.end.get() - 1);
+        }
+        sleeps[..self.end.get()].iter().flatten().filter(|s| !s.fired).map(|s| s.deadline).min()
     }
 
     /// Wakes the sleepers that are due at `now`.
     pub fn wake_due(&self, now: Instant) {
-        for at in 0..MAX_SLEEPS {
+        for at in 0..self.end.get() {
             // The borrow ends before the waker runs: it may drop a task, and that its futures.
             let waker = match &mut self.sleeps.borrow_mut()[at] {
                 Some(s) if !s.fired && s.deadline <= now => {
@@ -211,7 +218,10 @@ impl Future for SleepUntil<'_> {
                 let sleep = Sleep { deadline: self.deadline, fired: false, waker: Some(cx.waker().clone()) };
                 self.slot = place(&mut sleeps[..], sleep);
                 match self.slot {
-                    Some(_) => Poll::Pending,
+                    Some(at) => {
+                        tasks.end.set(tasks.end.get().max(at + 1));
+                        Poll::Pending
+                    }
                     None => Poll::Ready(Err(io::ErrorKind::StorageFull.into())),
                 }
             }

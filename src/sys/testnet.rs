@@ -77,10 +77,16 @@ pub(crate) fn with_cable(f: impl FnOnce(Net) + Send + 'static) {
             ip(&format!("addr add fe80::{}/64 dev {name} nodad", ["a", "b"][n - 1]));
         }
         net.vb = index("vb");
-        // Until the kernel has noticed the carrier, what is sent is dropped without a word.
-        eventually("vb is up", || ip_says("-o link show dev vb").contains("state UP").then_some(()));
-        net.enter_a();
-        eventually("va is up", || ip_says("-o link show dev va").contains("state UP").then_some(()));
+        for (name, n) in [("vb", 'b'), ("va", 'a')] {
+            // Until the kernel has noticed the carrier, what is sent is dropped without a word.
+            eventually("it is up", || ip_says(&format!("-o link show dev {name}")).contains("state UP").then_some(()));
+            // Until it has joined the group of its address, which it does later, it hears nobody who asks for that.
+            let group = format!("ff02::1:ff00:{n}");
+            eventually("it can be found", || {
+                ip_says(&format!("-6 maddr show dev {name}")).contains(&group).then_some(())
+            });
+            net.enter_a();
+        }
         f(net);
     });
 }

@@ -8,20 +8,23 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
-use libc::{IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET, c_int, c_void, cmsghdr, iovec, msghdr};
+use libc::{IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET, c_int};
 use rustix::net::sockopt as opt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::filter::{self, VridBitmap};
+use super::outbox::{Aligned, Outbox, PKTINFO4_SPACE, PKTINFO6_SPACE, To};
 use super::sockopt;
 use crate::config::model::Family;
-use crate::router::event::Received;
 use crate::vrrp::packet::{IPPROTO_VRRP, TTL};
+
+mod inbox;
+
+pub use inbox::{Inbox, MAX_TAKEN};
 
 /// TOS and traffic class: internetwork control.
 pub(super) const TOS: u8 = 0xC0;
@@ -32,34 +35,8 @@ const QUEUE: usize = 256 * 1024;
 pub const MAX_QUEUED: usize = 2 * QUEUE / 256;
 /// Groups that one socket can join; the kernel's own default limit is 20.
 pub const MAX_GROUPS: usize = 16;
-/// Packets that one call skips at most, so that a flood of rubbish does not hold us: what is behind
-/// a queue full of it came after we began.
-const SKIPS: usize = MAX_QUEUED;
-/// The shortest IPv4 header.
-const IPV4_HEADER: usize = 20;
-
-/// Bytes that a buffer for [`VrrpSocket::recv`] needs to hold every message: 255 IPv6 addresses,
-/// or an IPv4 header with options and 255 IPv4 addresses and a password.
-pub const RECEIVE_BUFFER: usize = 4096;
-
-/// Room for control messages, aligned as `struct cmsghdr` is.
-#[repr(C, align(8))]
-struct Control([u8; 128]);
-
-// SAFETY: these functions only compute with sizes.
-const PKTINFO4_SPACE: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32) } as usize;
-const PKTINFO6_SPACE: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::in6_pktinfo>() as u32) } as usize;
+// SAFETY: this function only computes with sizes.
 const INT_SPACE: usize = unsafe { libc::CMSG_SPACE(size_of::<c_int>() as u32) } as usize;
-// Destination, hop limit, overflow count.
-static_assertions::const_assert!(PKTINFO6_SPACE + 2 * INT_SPACE <= 128 && PKTINFO4_SPACE <= 128);
-static_assertions::const_assert!(align_of::<cmsghdr>() <= 8);
-
-/// What the control messages of a packet told.
-#[derive(Default)]
-struct Told {
-    destination: Option<Ipv6Addr>,
-    hop_limit: Option<u8>,
-}
 
 /// A raw VRRP socket on one interface.
 pub struct VrrpSocket {
@@ -69,6 +46,7 @@ pub struct VrrpSocket {
     groups: Vec<IpAddr, MAX_GROUPS>,
     overflows: Cell<u32>,
     garbage: Cell<u32>,
+    burst: Cell<usize>,
 }
 
 impl AsFd for VrrpSocket {
@@ -101,13 +79,13 @@ impl VrrpSocket {
         let mut scratch = [0u8; 1];
         while rustix::net::recv(&fd, &mut scratch[..], rustix::net::RecvFlags::DONTWAIT).is_ok() {}
         filter::pass_all(fd.as_fd())?;
-        let (overflows, garbage) = (Cell::new(0), Cell::new(0));
-        Ok(VrrpSocket { fd, family, ifindex, groups: Vec::new(), overflows, garbage })
+        Ok(VrrpSocket::adopt(fd, family, ifindex, Vec::new()))
     }
 
     /// A socket of the program that this process ran before, with the groups that it has joined.
     pub fn adopt(fd: OwnedFd, family: Family, ifindex: u32, groups: Vec<IpAddr, MAX_GROUPS>) -> VrrpSocket {
-        VrrpSocket { fd, family, ifindex, groups, overflows: Cell::new(0), garbage: Cell::new(0) }
+        let (overflows, garbage, burst) = (Cell::new(0), Cell::new(0), Cell::new(MAX_TAKEN));
+        VrrpSocket { fd, family, ifindex, groups, overflows, garbage, burst }
     }
 
     /// The family.
@@ -204,160 +182,64 @@ impl VrrpSocket {
         }
     }
 
+    /// Packets that may come together: as many as there are VRIDs that it listens to.
+    pub fn burst(&self) -> usize {
+        self.burst.get()
+    }
+
     /// Lets only the messages of these VRIDs wake us; `None` lets all. What is queued stays.
     pub fn set_filter(&self, vrids: Option<&VridBitmap>) -> io::Result<()> {
+        let count = |bitmap: &VridBitmap| bitmap.iter().map(|word| word.count_ones() as usize).sum();
+        self.burst.set(vrids.map_or(MAX_TAKEN, count));
         match vrids {
             Some(bitmap) => filter::pass_vrids(self.as_fd(), self.family, bitmap),
             None => filter::pass_all(self.as_fd()),
         }
     }
 
-    /// The next message, if one is there. An error of the link (ENETDOWN) is told once and cleared.
-    pub fn recv<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Received<'b>>> {
-        for _ in 0..SKIPS {
-            let Some((len, from, told)) = self.receive(buffer)? else { return Ok(None) };
-            let parsed = match self.family {
-                Family::V4 => parse_v4(buffer.get(..len).unwrap_or(&[])),
-                Family::V6 => parse_v6(len, from, &told),
-            };
-            match parsed {
-                Some(p) if len <= buffer.len() && self.is_for_us(p.destination) => {
-                    let Parsed { source, destination, ttl, start, end } = p;
-                    let payload = &buffer[start..end];
-                    return Ok(Some(Received { ifindex: self.ifindex, source, destination, ttl, payload }));
-                }
-                // Another socket's group: only kernels before 4.20 deliver it (IPv6).
-                Some(_) if len <= buffer.len() => {}
-                _ => self.garbage.set(self.garbage.get().wrapping_add(1)),
-            }
-        }
-        Ok(None)
-    }
-
     fn is_for_us(&self, destination: IpAddr) -> bool {
         !destination.is_multicast() || self.groups.contains(&destination)
     }
 
-    /// One recvmsg: its length (of the packet, even if longer than the buffer), source, what the
-    /// control messages told.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Ipv6Addr, Told)>> {
-        // SAFETY: sockaddr_in6 and msghdr are plain data, for which all zeros are valid.
-        let (mut from, mut header): (libc::sockaddr_in6, msghdr) = unsafe { (mem::zeroed(), mem::zeroed()) };
-        let mut control = Control([0; 128]);
-        let mut vector = iovec { iov_base: buffer.as_mut_ptr().cast::<c_void>(), iov_len: buffer.len() };
-        header.msg_name = (&raw mut from).cast();
-        header.msg_namelen = size_of::<libc::sockaddr_in6>() as _;
-        header.msg_iov = &raw mut vector;
-        header.msg_iovlen = 1;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = control.0.len() as _;
-        let n = loop {
-            // SAFETY: every pointer in `header` is to a local or to `buffer`, with its length, and
-            // all outlive the call.
-            let n =
-                unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT | libc::MSG_TRUNC) };
-            if n >= 0 {
-                break n as usize;
-            }
-            let e = io::Error::last_os_error();
-            match e.kind() {
-                io::ErrorKind::WouldBlock => return Ok(None),
-                io::ErrorKind::Interrupted => {}
-                _ => return Err(e),
-            }
-        };
-        let mut told = Told::default();
-        // SAFETY: the kernel filled in `header`; its control buffer is `control`, which lives on.
-        let mut at = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-        while !at.is_null() {
-            // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return null or a whole header in the aligned buffer.
-            let (head, data) = unsafe { (&*at, libc::CMSG_DATA(at)) };
-            let whole: usize = head.cmsg_len as _;
-            // SAFETY: CMSG_LEN only computes.
-            let len = whole.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
-            self.read_control(head.cmsg_level, head.cmsg_type, data, len, &mut told);
-            // SAFETY: as above.
-            at = unsafe { libc::CMSG_NXTHDR(&raw const header, at) };
-        }
-        Ok(Some((n, Ipv6Addr::from(from.sin6_addr.s6_addr), told)))
-    }
-
-    fn read_control(&self, level: c_int, kind: c_int, data: *const u8, len: usize, told: &mut Told) {
-        match (level, kind) {
-            (SOL_SOCKET, libc::SO_RXQ_OVFL) if len >= size_of::<u32>() => {
-                // SAFETY: the kernel wrote `len` bytes at `data`; they need not be aligned.
-                self.overflows.set(unsafe { data.cast::<u32>().read_unaligned() });
-            }
-            (IPPROTO_IPV6, libc::IPV6_HOPLIMIT) if len >= size_of::<c_int>() => {
-                // A whole int: read as a byte it would be 0 on big-endian machines.
-                // SAFETY: as above.
-                let hops = unsafe { data.cast::<c_int>().read_unaligned() };
-                told.hop_limit = u8::try_from(hops).ok();
-            }
-            (IPPROTO_IPV6, libc::IPV6_PKTINFO) if len >= size_of::<libc::in6_pktinfo>() => {
-                // SAFETY: as above; the struct is plain data.
-                let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-                told.destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
-            }
-            _ => {}
-        }
-    }
-
-    /// Sends a message from `source`, an address of this host, out of this interface. Errors are the
-    /// kernel's: EADDRNOTAVAIL or EINVAL if the source is not ours, ENETDOWN, ENOBUFS, ENODEV.
-    pub fn send(&self, source: IpAddr, destination: IpAddr, payload: &[u8]) -> io::Result<()> {
-        // SAFETY: msghdr is plain data, for which all zeros are valid.
-        let mut header: msghdr = unsafe { mem::zeroed() };
-        let mut control = Control([0; 128]);
-        let mut vector = iovec { iov_base: payload.as_ptr().cast_mut().cast::<c_void>(), iov_len: payload.len() };
-        let (v4, v6);
-        header.msg_iov = &raw mut vector;
-        header.msg_iovlen = 1;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        match (source, destination) {
+    /// Puts a message into `out`, from `source`, an address of this host, to leave by this interface. It is sent
+    /// by the next [`Outbox::flush`] through this socket, whose errors are the kernel's: EADDRNOTAVAIL or EINVAL
+    /// if the source is not ours, ENETDOWN, ENOBUFS, ENODEV.
+    pub fn post<T: Copy>(
+        &self,
+        out: &mut Outbox<T>,
+        mark: T,
+        source: IpAddr,
+        destination: IpAddr,
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let to = match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) if self.family == Family::V4 => {
-                v4 = sockaddr_in(destination);
-                header.msg_name = (&raw const v4).cast_mut().cast();
-                header.msg_namelen = size_of::<libc::sockaddr_in>() as _;
-                header.msg_controllen = PKTINFO4_SPACE as _;
                 let info = libc::in_pktinfo {
                     ipi_ifindex: self.ifindex as c_int,
                     ipi_spec_dst: in_addr(source),
                     ipi_addr: in_addr(Ipv4Addr::UNSPECIFIED),
                 };
-                put_control(&header, IPPROTO_IP, libc::IP_PKTINFO, info);
+                To::V4(sockaddr_in(destination), info)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) if self.family == Family::V6 => {
-                v6 = sockaddr_in6(destination, self.ifindex);
-                header.msg_name = (&raw const v6).cast_mut().cast();
-                header.msg_namelen = size_of::<libc::sockaddr_in6>() as _;
-                header.msg_controllen = PKTINFO6_SPACE as _;
                 let info = libc::in6_pktinfo {
                     ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
                     ipi6_ifindex: self.ifindex as _,
                 };
-                put_control(&header, IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+                To::V6(sockaddr_in6(destination, self.ifindex), info)
             }
             _ => return Err(io::ErrorKind::InvalidInput.into()),
-        }
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: every pointer in `header` is to a local or to `payload`, with its length, and all
-        // outlive the call, which writes to none of them.
-        let n = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const header, flags) };
-        if n < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        };
+        out.put(mark, to, &[payload])
     }
-}
 
-/// Fills in the one control message of `header`, whose buffer is an aligned [`Control`] with room for it.
-fn put_control<T: Copy>(header: &msghdr, level: c_int, kind: c_int, value: T) {
-    // SAFETY: msg_controllen is the CMSG_SPACE of `T`, so the first header and its data lie within
-    // the buffer, which is aligned for the header; the data need not be.
-    unsafe {
-        let at = libc::CMSG_FIRSTHDR(header);
-        (*at).cmsg_level = level;
-        (*at).cmsg_type = kind;
-        (*at).cmsg_len = libc::CMSG_LEN(size_of::<T>() as u32) as _;
-        libc::CMSG_DATA(at).cast::<T>().write_unaligned(value);
+    /// Sends one message at once.
+    pub fn send(&self, source: IpAddr, destination: IpAddr, payload: &[u8]) -> io::Result<()> {
+        let mut out = Outbox::default();
+        self.post(&mut out, (), source, destination, payload)?;
+        let mut sent = Ok(());
+        out.flush(self.as_fd(), &mut |(), e| sent = Err(e));
+        sent
     }
 }
 
@@ -424,39 +306,6 @@ fn set_up_v6(fd: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
     // Linux 4.20; before that groups of other sockets are told apart by us.
     let _ = sockopt::set_int(fd, IPPROTO_IPV6, libc::IPV6_MULTICAST_ALL, 0);
     Ok(())
-}
-
-/// A packet taken apart; the message is at `start..end` of the buffer.
-#[derive(Debug, PartialEq, Eq)]
-struct Parsed {
-    source: IpAddr,
-    destination: IpAddr,
-    ttl: u8,
-    start: usize,
-    end: usize,
-}
-
-/// An IPv4 packet (RFC 791 §3.1), options skipped.
-fn parse_v4(packet: &[u8]) -> Option<Parsed> {
-    let head = packet.first_chunk::<IPV4_HEADER>()?;
-    let start = (head[0] & 15) as usize * 4;
-    let end = u16::from_be_bytes([head[2], head[3]]) as usize;
-    if head[0] >> 4 != 4 || start < IPV4_HEADER || start > end || end > packet.len() || head[9] != IPPROTO_VRRP {
-        return None;
-    }
-    Some(Parsed {
-        source: IpAddr::V4(Ipv4Addr::new(head[12], head[13], head[14], head[15])),
-        destination: IpAddr::V4(Ipv4Addr::new(head[16], head[17], head[18], head[19])),
-        ttl: head[8],
-        start,
-        end,
-    })
-}
-
-/// An IPv6 packet, of which the kernel delivers the message alone and the rest beside it.
-fn parse_v6(len: usize, from: Ipv6Addr, told: &Told) -> Option<Parsed> {
-    let (destination, ttl) = (IpAddr::V6(told.destination?), told.hop_limit?);
-    Some(Parsed { source: IpAddr::V6(from), destination, ttl, start: 0, end: len })
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Parameters {
     /// Protocol version: it decides Skew_Time and whether the interval is learned.
     pub version: Version,
+    /// Version 2 is spoken too (§8.4.2).
+    pub also_v2: bool,
     /// Effective priority, 1…255.
     pub priority: u8,
     /// Advertisement_Interval.
@@ -30,6 +32,8 @@ pub struct Parameters {
 /// An advert that passed all checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
+    /// Its version.
+    pub version: Version,
     /// Priority of the sender.
     pub priority: u8,
     /// Its Max Advertise Interval.
@@ -102,6 +106,8 @@ pub struct VirtualRouter {
     state: State,
     /// Active_Adver_Interval: ours until an Active router is heard.
     active_adver_interval: Centis,
+    /// The version that the Active router speaks: ours, or the better of both, until one is heard.
+    active_version: Version,
     /// Backup: the Active router is alive, and we let the timer run out to take over from it.
     preempting: bool,
     /// Backup: since when a lower advert is heard without a better one between (preempt delay).
@@ -115,6 +121,7 @@ impl Default for VirtualRouter {
         VirtualRouter {
             state: State::Initialize,
             active_adver_interval: Centis::SECOND,
+            active_version: Version::V3,
             preempting: false,
             lower_since: None,
             assert_after: Instant(0),
@@ -135,12 +142,18 @@ impl VirtualRouter {
 
     /// Skew_Time at the learned interval.
     pub fn skew_time(&self, p: &Parameters) -> Micros {
-        skew_time(p.version, p.priority, self.active_adver_interval)
+        skew_time(self.version(p), p.priority, self.active_adver_interval)
     }
 
     /// Active_Down_Interval at the learned interval.
     pub fn active_down_interval(&self, p: &Parameters) -> Micros {
-        active_down_interval(p.version, p.priority, self.active_adver_interval)
+        active_down_interval(self.version(p), p.priority, self.active_adver_interval)
+    }
+
+    /// Whose rule gives Skew_Time. Where both versions are spoken it is the one that the Active router
+    /// speaks: those that wait with us for its silence go by that, so that the best of them is the first.
+    fn version(&self, p: &Parameters) -> Version {
+        if p.also_v2 { self.active_version } else { p.version }
     }
 
     /// When the timer of the state fires.
@@ -158,7 +171,7 @@ impl VirtualRouter {
         if self.state != State::Initialize {
             return Outcome::Nothing;
         }
-        self.active_adver_interval = p.advertisement_interval;
+        (self.active_adver_interval, self.active_version) = (p.advertisement_interval, p.version);
         if p.priority == super::packet::PRIORITY_OWNER && !p.aside {
             // If the Priority = 255: send an ADVERTISEMENT, announce, set the Adver_Timer.
             self.enter_active_in_time(p, now, Reason::Priority)
@@ -335,12 +348,13 @@ impl VirtualRouter {
         true
     }
 
-    /// Version 2 does not learn: there the interval is the same, or the advert was discarded.
+    /// Version 2 by itself does not learn: there the interval is the same, or the advert was discarded.
     fn learn(&mut self, p: &Parameters, heard: &Heard) {
         self.active_adver_interval = match p.version {
             Version::V2 => p.advertisement_interval,
             Version::V3 => heard.interval,
         };
+        self.active_version = heard.version;
     }
 
     fn enter_active_in_time(&mut self, p: &Parameters, now: Instant, reason: Reason) -> Outcome {

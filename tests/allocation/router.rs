@@ -25,6 +25,7 @@ fn router() -> Router {
         vrid: 51,
         family: Family::V4,
         version: Version::V3,
+        also_v2: false,
         priority: 100,
         advert: Centis::SECOND,
         preempt: Preempt::On,

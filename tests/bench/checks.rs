@@ -1,4 +1,4 @@
-//! What a check costs: `sh tests/bench/checks`. Each built-in kind beside two shell scripts that look at
+//! What a check costs: `sh tests/bench/run checks`. Each built-in kind beside two shell scripts that look at
 //! the same thing with the usual tool (for DNS busybox's, which is lighter than dig), all run by the daemon. One is as
 //! guides have it: bash, a condition, two exits. The other is the least there is: one line of sh.
 //!

@@ -1,4 +1,4 @@
-//! How quickly configurations are read: `sh tests/bench/parse`. Each language reads a file of 64 KiB as
+//! How quickly configurations are read: `sh tests/bench/run parse`. Each language reads a file of 64 KiB as
 //! a big router has it (30 instances, and comments for the other two thirds), and it is to accept it. Counted is the processor's time of this thread, so that
 //! what else the machine does matters little.
 

@@ -114,6 +114,15 @@ impl Maker {
         self.line("}");
     }
 
+    fn delays(&mut self) {
+        let mut entries = Vec::new();
+        for i in 0..self.dice.roll(4) {
+            let delay = self.dice.pick(&["1", "0", "2 30", "0.5 0", "255 255", "256"]);
+            entries.push(format!("eth{i} {delay}"));
+        }
+        self.list("interface_up_down_delays", &entries);
+    }
+
     fn checks(&mut self) {
         for i in 0..self.dice.roll(5) {
             let name = format!("check-{i}");
@@ -284,6 +293,9 @@ fn generate(seed: u64) -> String {
     let late = m.dice.one_in(4);
     if !late {
         m.globals();
+    }
+    if m.dice.one_in(4) {
+        m.delays();
     }
     m.checks();
     for i in 0..1 + m.dice.roll(4) {

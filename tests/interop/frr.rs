@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::support::frr::{self, Family};
 use crate::support::picovrrp::{lan, lan6};
-use crate::support::{Lab, Picovrrp, Pinger, SOON, VIP4, VIP6};
+use crate::support::{Lab, Picovrrp, Pinger, SOON, VIP4, VIP6, ms};
 
 fn ours(family: Family, priority: u8) -> String {
     let properties = format!("version 3 advert 20cs priority {priority}");
@@ -17,11 +17,15 @@ fn ours(family: Family, priority: u8) -> String {
 }
 
 fn frr_leads(family: Family) {
+    frr_leads_in(3, family, 200, &|priority| ours(family, priority));
+}
+
+fn frr_leads_in(version: u8, family: Family, interval: u32, ours: &dyn Fn(u8) -> String) {
     let (lab, a, b, client) = Lab::trio();
     let start = Instant::now();
-    let _frr = frr::start(&b, family, 150, 200);
+    let _frr = frr::start_version(&b, version, family, 150, interval);
     lab.wire().wait("an advert of FRR", start, SOON, |s| s.is_claim_of("b"));
-    let mut ours = Picovrrp::start_until(&a, &ours(family, 100), "BACKUP");
+    let mut ours = Picovrrp::start_until(&a, &ours(100), "BACKUP");
     let start = Instant::now();
     lab.wire().wait_many("FRR's adverts", 8, start, SOON, |s| s.is_claim_of("b"));
     assert_eq!(lab.wire().count(start, |s| s.from == "a" && s.advert().is_some()), 0, "we accept FRR's adverts");
@@ -34,10 +38,14 @@ fn frr_leads(family: Family) {
 }
 
 fn we_lead(family: Family) {
+    we_lead_in(3, family, 200, &|priority| ours(family, priority));
+}
+
+fn we_lead_in(version: u8, family: Family, interval: u32, ours: &dyn Fn(u8) -> String) {
     let (lab, a, b, client) = Lab::trio();
-    let mut ours = Picovrrp::start_until(&a, &ours(family, 150), "MASTER");
+    let mut ours = Picovrrp::start_until(&a, &ours(150), "MASTER");
     let start = Instant::now();
-    let frr = frr::start(&b, family, 100, 200);
+    let frr = frr::start_version(&b, version, family, 100, interval);
     // It is Backup when it has heard us; until then it could not know our interval.
     crate::support::wait_until("vrrpd is Backup", SOON, || frr.vrrpd.log().contains("Backup"));
     lab.wire().wait_many("our adverts", 10, Instant::now(), SOON, |s| s.is_claim_of("a"));
@@ -52,7 +60,7 @@ fn we_lead(family: Family) {
     ours.wait_state("MASTER", SOON);
     crate::support::wait_until("FRR yields", SOON, || {
         let last = |node| lab.wire().last(|s| s.is_claim_of(node)).map(|s| s.at);
-        last("b").is_none_or(|b| b < back || last("a").is_some_and(|a| a > b + ours_interval() * 3))
+        last("b").is_none_or(|b| b < back || last("a").is_some_and(|a| a > b + ms(u64::from(interval)) * 3))
     });
 }
 
@@ -78,6 +86,30 @@ fn v3_ipv6_frr_leads() {
 #[test]
 fn v3_ipv6_picovrrp_leads() {
     we_lead(Family::Ipv6);
+}
+
+fn both(priority: u8) -> String {
+    lan(&format!("version 2+3 advert 1s checksum pseudo priority {priority}"))
+}
+
+#[test]
+fn both_versions_beside_v2_frr_leads() {
+    frr_leads_in(2, Family::Ipv4, 1000, &both);
+}
+
+#[test]
+fn both_versions_beside_v2_picovrrp_leads() {
+    we_lead_in(2, Family::Ipv4, 1000, &both);
+}
+
+#[test]
+fn both_versions_beside_v3_frr_leads() {
+    frr_leads_in(3, Family::Ipv4, 1000, &both);
+}
+
+#[test]
+fn both_versions_beside_v3_picovrrp_leads() {
+    we_lead_in(3, Family::Ipv4, 1000, &both);
 }
 
 #[test]

@@ -47,6 +47,16 @@ const V3_IPV6: Dialect = Dialect {
     ..V3_PSEUDO
 };
 
+/// We speak both versions, keepalived the old one.
+const BOTH_V2: Dialect = Dialect {
+    ours: |more| lan(&format!("version 2+3 advert 1s auth pass s3cret checksum pseudo {more}")),
+    ..V2_PASSWORD
+};
+
+/// The same, and keepalived the new one.
+const BOTH_V3: Dialect =
+    Dialect { ours: BOTH_V2.ours, theirs: |priority| Instance::lan(3, priority, "1"), vip: VIP4, skew: ms(609) };
+
 /// picovrrp on a and keepalived on b.
 struct Mixed {
     ours: Picovrrp,
@@ -159,6 +169,8 @@ macro_rules! both_roles {
 
 both_roles! {
     V2 => v2_picovrrp_leads, v2_keepalived_leads;
+    BOTH_V2 => both_versions_beside_v2_picovrrp_leads, both_versions_beside_v2_keepalived_leads;
+    BOTH_V3 => both_versions_beside_v3_picovrrp_leads, both_versions_beside_v3_keepalived_leads;
     V2_PASSWORD => v2_with_password_picovrrp_leads, v2_with_password_keepalived_leads;
     V3_PSEUDO => v3_pseudo_header_picovrrp_leads, v3_pseudo_header_keepalived_leads;
     V3_IPV6 => v3_ipv6_picovrrp_leads, v3_ipv6_keepalived_leads;

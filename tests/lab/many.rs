@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::roomy::roomy_build;
 use crate::support::{Lab, Picovrrp, Pinger, SOON, wait_until};
 
 #[test]
@@ -38,26 +37,6 @@ fn twenty_addresses_on_one_instance() {
     for address in [addresses[0], addresses[19]] {
         Pinger::start(client.ns(), address).wait_answer(Instant::now(), SOON);
     }
-}
-
-/// A build with room for 255 instances, in a target directory of its own.
-fn roomy_build() -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("255-instances");
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--bin", "picovrrp", "--target-dir"])
-        .arg(&target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("PICOVRRP_MAX_INSTANCES", "255")
-        .env("PICOVRRP_MAX_ADDRESSES", "512")
-        .env_remove("CARGO_BUILD_TARGET")
-        .output()
-        .expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "the build with 255 instances fails:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    target.join("debug/picovrrp")
 }
 
 fn vip(vrid: u8) -> IpAddr {

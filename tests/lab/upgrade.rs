@@ -10,7 +10,7 @@ use crate::support::script::{lines, script};
 use crate::support::{Flavour, Lab, Picovrrp, Pinger, SOON, Two, V3, VIP4, ms, observe, wait_until};
 
 /// As fast as an upgrade must be able to follow.
-const FAST: Flavour = Flavour { properties: "version 3 advert 10cs", interval: ms(100), ..V3 };
+pub(super) const FAST: Flavour = Flavour { properties: "version 3 advert 10cs", interval: ms(100), ..V3 };
 
 fn exe(daemon: &Picovrrp) -> PathBuf {
     fs::read_link(format!("/proc/{}/exe", daemon.process.pid())).expect("the daemon runs")

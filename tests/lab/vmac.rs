@@ -351,6 +351,90 @@ fn a_link_of_that_name_that_is_not_ours_is_left_alone() {
     assert_eq!(link(&a, "vrrp4.51"), "");
 }
 
+/// The same process with another program: on both routers the macvlan, its MAC address, the rules of `accept
+/// off` and the addresses stay, and the Backup is silent.
+fn upgraded(flavour: Flavour) {
+    let start = Instant::now();
+    let t = Two::start(flavour, "vmac accept off garp delay 0s", "vmac accept off");
+    let macvlan = name(flavour);
+    wait_until("it is up", SOON, || is_up(&t.a, macvlan) && t.a.has(flavour.vip));
+    let state = |node: &Node| {
+        let rules = node.ns().output("nft", &["list", "ruleset"]).stdout;
+        let addresses = node.ns().try_ip(&format!("addr show dev {macvlan}")).unwrap_or_default();
+        (link(node, macvlan), addresses, String::from_utf8_lossy(&rules).into_owned())
+    };
+    let before = [state(&t.a), state(&t.b)];
+    for (_, _, rules) in &before {
+        assert!(rules.contains("table inet picovrrp"), "{rules}");
+    }
+    let monitors = [t.a.monitor(), t.b.monitor()];
+    let told = monitors.each_ref().map(|m| m.log().len());
+    assert_eq!(t.one.instance()["vmac"], macvlan);
+    assert_eq!(t.one.instance()["interface"], "eth0");
+    let table = String::from_utf8_lossy(&t.one.command(&["status"]).stdout).into_owned();
+    assert!(table.contains(&format!("virtual MAC address on {macvlan}")), "{table}");
+    let (upgrade, pinger) = (Instant::now(), Pinger::start(t.client.ns(), flavour.vip));
+    for daemon in [&t.two, &t.one, &t.two] {
+        assert!(daemon.command(&["upgrade"]).status.success(), "{}", daemon.process.log());
+        t.lab.wire().wait_many("adverts of a", 5, Instant::now(), SOON, |s| s.is_claim_of("a"));
+    }
+    assert_eq!([state(&t.a), state(&t.b)], before);
+    let pings = pinger.stop().pings;
+    assert!(pings.len() > 50 && pings.iter().all(|p| p.answered.is_none()), "the rules held all the time");
+    for (monitor, told) in monitors.iter().zip(told) {
+        assert_eq!(&monitor.log()[told..], "", "nothing is taken away for a moment either");
+    }
+    let odd = |s: &Sighting| s.is_farewell_of("a") || s.is_claim_of("b") || s.is_announcement_of("a", flavour.vip);
+    assert_eq!(t.lab.wire().count(upgrade, odd), 0, "{}", t.lab.wire().tail());
+    silent(&t.lab, "b", start);
+    let wrong = t.lab.wire().count(start, |s| s.from == "a" && s.advert().is_some() && source(s) != mac(flavour));
+    assert_eq!(wrong, 0, "every advert of the Active has the virtual MAC address");
+    // The macvlan is ours still: it is taken up, and goes at the end.
+    let (mut one, mut two) = (t.one, t.two);
+    one.terminate();
+    assert!(one.process.wait_exit(SOON).success());
+    assert_eq!(link(&t.a, macvlan), "");
+    two.wait_state("MASTER", SOON);
+    wait_until("it is up", SOON, || is_up(&t.b, macvlan) && t.b.has(flavour.vip));
+    two.terminate();
+    assert!(two.process.wait_exit(SOON).success());
+    assert_eq!(state(&t.b), Default::default());
+}
+
+#[test]
+fn an_upgrade_leaves_the_macvlan_and_the_rules() {
+    upgraded(V3);
+}
+
+#[test]
+fn an_upgrade_leaves_the_macvlan_and_the_rules_ipv6() {
+    upgraded(V3_IPV6);
+}
+
+/// A reload removes the Active's instance: priority 0 leaves, the macvlan stays up with its addresses until
+/// the other router speaks, and only then goes, without a frame behind the other's first.
+#[test]
+fn an_instance_that_a_reload_removes_keeps_its_macvlan_until_the_other_speaks() {
+    let mut t = Two::start(V3, "vmac", "vmac");
+    wait_until("it is up", SOON, || is_up(&t.a, "vrrp4.51") && t.a.has(VIP4));
+    let pinger = Pinger::start(t.client.ns(), VIP4);
+    let start = Instant::now();
+    pinger.wait_answer(start, SOON);
+    t.one.write_config("instance other on eth0 vrid 52 priority 150 address 192.0.2.250/24\n");
+    t.one.process.signal(Signal::HUP);
+    let farewell = t.lab.wire().wait("a's farewell", start, SOON, |s| s.is_farewell_of("a"));
+    assert_eq!(source(&farewell), MAC4);
+    let claim = t.lab.wire().wait("an advert of b", start, SOON, |s| s.is_claim_of("b"));
+    t.two.wait_state("MASTER", SOON);
+    wait_until("a's macvlan is gone", SOON, || link(&t.a, "vrrp4.51").is_empty());
+    assert!(!t.a.has(VIP4));
+    t.one.wait_state("MASTER", SOON);
+    let silence = pinger.stop().longest_silence(start);
+    assert!(silence < ms(100), "the client was without an answer for {silence:?}");
+    silent(&t.lab, "a", claim.at + ms(100));
+    assert_eq!(t.lab.wire().count(start, |s| s.is_farewell_of("a")), 1);
+}
+
 /// What is done to the macvlan by hand while Active is undone, soon.
 #[test]
 fn what_is_taken_away_by_hand_is_put_back() {

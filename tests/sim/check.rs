@@ -10,7 +10,7 @@ use picovrrp::vrrp::timing::{Centis, Instant, Micros, Version};
 use crate::kernel::By;
 use crate::network::Packet;
 use crate::node::Node;
-use crate::setup::{LAN, NAMES, ROUTE};
+use crate::setup::{LAN, NAMES, ROUTE, VMAC};
 use crate::trace::What;
 use crate::world::{Did, Expect, World, name};
 
@@ -73,7 +73,7 @@ impl World {
         match cause {
             Cause::Packet(p) => self.check_packet(h, p, before, &after, did),
             // I10: what came before the deadline may still be in the socket.
-            Cause::Undrained if is_backup(before.state) && !is_backup(after.state) => {
+            Cause::Undrained if is_backup(before.state) && is_active(after.state) => {
                 self.fail(format!("{n}: I10: the Active_Down_Timer fired before the socket was drained"));
             }
             _ => {}
@@ -82,7 +82,8 @@ impl World {
             self.fail(format!("{n}: Active though it was told to yield"));
         }
         // I14
-        let most = if self.hosts[h].setup.version == Version::V2 { 25_500 } else { 4095 };
+        let setup = &self.hosts[h].setup;
+        let most = if setup.also_v2 || setup.version == Version::V2 { 25_500 } else { 4095 };
         if !(1..=most).contains(&after.learned.get()) {
             self.fail(format!("{n}: I14: learned {:?}", after.learned));
         }
@@ -99,13 +100,17 @@ impl World {
         let shown = match after.state {
             State::Active { .. } | State::Leaving { .. } => host.seen.shown == Shown::Master,
             State::Backup { .. } => host.seen.shown == Shown::Backup,
-            // It gave up its addresses, and waits for the first result of a check.
-            State::Initialize if host.sum().held && host.seen.shown == Shown::Backup => true,
+            // It gave up its addresses, and waits for the first result of a check, or for what a reload tells.
+            State::Initialize if (host.sum().held || host.seen.reloading) && host.seen.shown == Shown::Backup => true,
             State::Ready | State::Initialize => matches!(host.seen.shown, Shown::Init | Shown::Fault | Shown::Stop),
         };
         if !shown {
             let text = format!("{n}: shows {:?} in {:?}", host.seen.shown, after.state);
             self.fail(text);
+        }
+        // I13
+        if self.hosts[h].kernel.ifaces[VMAC].up && !holds(after.state) {
+            self.fail(format!("{n}: I13: its macvlan is up in {:?}", after.state));
         }
         self.check_addresses(h, after.state);
     }
@@ -118,6 +123,9 @@ impl World {
     fn check_timers(&mut self, h: usize, after: &Before) {
         let good = match (after.state, after.deadline) {
             (State::Initialize, None) => true,
+            // A link's delay has a time of its own.
+            (State::Initialize, Some(_)) => self.hosts[h].setup.delays != (0, 0),
+            (State::Backup { active_down }, Some(t)) if self.hosts[h].setup.delays != (0, 0) => t <= active_down,
             (State::Backup { active_down }, Some(t)) => t == active_down,
             (State::Active { adver: t }, Some(first)) | (State::Leaving { until: t }, Some(first)) => first <= t,
             _ => false,
@@ -154,6 +162,19 @@ impl World {
         if is_active(was) && is == State::Initialize && works && !host.seen.left {
             wrong = Some(format!("{n}: left without a farewell"));
         }
+        // A change of its link counts when it has lasted.
+        match host.pending.filter(|(_, due)| now < *due && !host.behind) {
+            Some((true, _)) if was == State::Initialize && is != was => {
+                wrong = Some(format!("{n}: begins before its link's return counts: {is:?}"));
+            }
+            Some((false, _)) if (is_active(was) || is_backup(was)) && !is_active(is) && !is_backup(is) => {
+                let why = sum.fault || host.seen.stopping || host.aside || host.source().is_none();
+                if !why {
+                    wrong = Some(format!("{n}: left before its link's loss counts: {is:?}"));
+                }
+            }
+            _ => {}
+        }
         if let Some(text) = wrong {
             self.fail(text);
         }
@@ -182,6 +203,20 @@ impl World {
         }
         let now = self.hosts_local(h);
         let host = &mut self.hosts[h];
+        if host.setup.also_v2 {
+            // §8.4.2: what comes in version 2 from who was heard in version 3 within an interval.
+            let old = p.payload[0] >> 4 == 2;
+            if old && host.seen.in_v3.is_some_and(|(source, until)| source == p.source && now < until) {
+                if !same || !did.is_empty() {
+                    self.fail(format!("{n}: version 2 of {}, who speaks 3, led to {did:?}", p.source));
+                }
+                return;
+            }
+            if !old {
+                let cs = u64::from(p.payload[4] & 0xf) << 8 | u64::from(p.payload[5]);
+                host.seen.in_v3 = Some((p.source, now + Micros(cs * 10_000)));
+            }
+        }
         if priority != 0 {
             host.seen.silent_since = now;
             host.seen.stale = false;
@@ -245,12 +280,13 @@ impl World {
         for v in &host.setup.vips {
             let iface = &host.kernel.ifaces[v.dev];
             let there = iface.has(v.ip);
-            let excused = iface.ifindex == 0 || !iface.up || host.seen.failed.contains(&v.ip);
+            let lost = v.dev != VMAC || host.kernel.ifaces[LAN].ifindex == 0;
+            let excused = (lost && (iface.ifindex == 0 || !iface.up)) || host.seen.failed.contains(&v.ip);
             if holds(state) && there.is_none() && !excused {
-                wrong = Some(format!("{}: I5: {state:?} without {} on {}", name(h), v.ip, NAMES[v.dev]));
+                wrong = Some(format!("{}: I5: {state:?} without {} on {:?}", name(h), v.ip, NAMES.get(v.dev)));
             }
             if !holds(state) && there == Some(By::Daemon) && !host.seen.stale {
-                wrong = Some(format!("{}: I5: {state:?} with {} on {}", name(h), v.ip, NAMES[v.dev]));
+                wrong = Some(format!("{}: I5: {state:?} with {} on {:?}", name(h), v.ip, NAMES.get(v.dev)));
             }
         }
         if let Some(i) = host.setup.routed {
@@ -302,7 +338,8 @@ impl World {
             host.seen.entries.pop_front();
         }
         let peers = host.setup.unicast.as_ref().map_or(1, |u| u.1.len());
-        let most = (4 + 5 + host.seen.entries.len() + 1) * peers;
+        let each = peers * (1 + usize::from(host.setup.also_v2));
+        let most = (4 + 5 + host.seen.entries.len() + 1) * each;
         if host.seen.sends.len() > most {
             wrong = Some(format!("{n}: I8: {} adverts in two intervals", host.seen.sends.len()));
         }
@@ -315,6 +352,9 @@ impl World {
     pub fn check_announce(&mut self, h: usize, ifindex: u32, ip: IpAddr) {
         let host = &self.hosts[h];
         let Some(i) = host.kernel.by_index(ifindex) else { return };
+        // What stands on the macvlan is announced beneath it.
+        let on_vmac = i == LAN && host.setup.vips.iter().any(|v| v.ip == ip && v.dev == VMAC);
+        let i = if on_vmac { VMAC } else { i };
         // What a person has just taken off, or the kernel has just refused, it cannot know yet.
         let informed = host.netlink == 0 && host.telling.is_none_or(|now| i <= now);
         if informed && host.kernel.ifaces[i].has(ip).is_none() && !host.seen.failed.contains(&ip) {
@@ -339,6 +379,9 @@ impl World {
         let left = host.setup.vips.iter().find(|v| host.kernel.ifaces[v.dev].has(v.ip) == Some(By::Daemon)).copied();
         let routed = host.setup.routed.is_some_and(|i| host.kernel.ifaces[i].route == Some(By::Daemon));
         let said = host.seen.shown == Shown::Stop;
+        if host.kernel.ifaces[VMAC].ifindex != 0 {
+            self.fail(format!("{}: stopped, and its macvlan is still there", name(h)));
+        }
         if routed {
             self.fail(format!("{}: I5: stopped, and its route is still there", name(h)));
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use picovrrp::router::event::{Event, Shown};
 use picovrrp::vrrp::election::State;
-use picovrrp::vrrp::timing::Instant;
+use picovrrp::vrrp::timing::{Instant, Micros};
 
 use crate::kernel::{By, Kernel};
 use crate::network::Packet;
@@ -37,6 +37,8 @@ pub struct Seen {
     pub reloading: bool,
     /// As Backup: since when it has heard nobody (its own clock).
     pub silent_since: Instant,
+    /// Who was heard last in version 3, and until when its version 2 says nothing.
+    pub in_v3: Option<(IpAddr, Instant)>,
     /// When it sent adverts, and when it became Active.
     pub sends: VecDeque<u64>,
     pub entries: VecDeque<u64>,
@@ -55,6 +57,7 @@ impl Seen {
             leaves_until: Instant(0),
             reloading: false,
             silent_since: now,
+            in_v3: None,
             sends: VecDeque::new(),
             entries: VecDeque::new(),
             failed: Vec::new(),
@@ -72,7 +75,16 @@ pub struct Host {
     pub aside: bool,
     pub inbox: Vec<Inbound>,
     /// The interface indices that the process knows.
-    pub told: [u32; NAMES.len()],
+    pub told: [u32; NAMES.len() + 1],
+    /// Whether `LAN` counts as up, and what it is to count as from when on (its own clock).
+    pub lan: Option<bool>,
+    pub pending: Option<(bool, Instant)>,
+    /// What is due may not be done yet.
+    pub behind: bool,
+    /// Its clock at the last step.
+    pub clock: Instant,
+    /// It asked for its macvlan, and has not heard what came of it.
+    pub making: bool,
     /// Notifications of the kernel on their way.
     pub netlink: u32,
     /// The interface whose state is just being told.
@@ -102,7 +114,12 @@ impl Host {
             paused: false,
             aside: false,
             inbox: Vec::new(),
-            told: [0; NAMES.len()],
+            told: [0; NAMES.len() + 1],
+            lan: None,
+            pending: None,
+            behind: false,
+            clock: Instant(0),
+            making: false,
             netlink: 0,
             telling: None,
             fail_adds: 0,
@@ -137,7 +154,7 @@ impl Host {
 
     /// Whether the process knows how things stand in the kernel.
     pub fn informed(&self) -> bool {
-        self.netlink == 0 && self.telling.is_none()
+        self.netlink == 0 && self.telling.is_none() && self.pending.is_none() && !self.behind
     }
 
     pub fn is_active(&self) -> bool {
@@ -147,7 +164,7 @@ impl Host {
     /// Whether it takes part in the election: it is to be in Backup or Active when all is quiet.
     pub fn eligible(&self) -> bool {
         let lan = &self.kernel.ifaces[LAN];
-        let works = lan.ifindex != 0 && lan.up && self.source().is_some();
+        let works = lan.ifindex != 0 && lan.up && self.source().is_some() && !self.making;
         let sum = self.sum();
         // What waits for a check's first result does not start; what runs goes on.
         let held = sum.held && self.state() == State::Initialize;
@@ -156,6 +173,24 @@ impl Host {
 
     /// Tells the model what the process is about to hear.
     pub fn foresee(&mut self, event: Event<'_>) {
+        match event {
+            Event::Timeout { .. } => {
+                if let Some((up, _)) = self.pending.filter(|(_, due)| self.clock >= *due) {
+                    (self.lan, self.pending) = (Some(up), None);
+                }
+            }
+            Event::Link(l) if l.name == NAMES[LAN] => {
+                let wait = if l.up { self.setup.delays.1 } else { self.setup.delays.0 };
+                let lasted = self.pending.is_some_and(|(_, due)| self.clock >= due);
+                if self.lan.is_none() || self.lan == Some(l.up) || wait == 0 || lasted {
+                    (self.lan, self.pending) = (Some(l.up), None);
+                } else {
+                    self.pending.get_or_insert((l.up, self.clock + Micros(wait)));
+                }
+            }
+            Event::LinkGone { .. } if self.telling == Some(LAN) => (self.lan, self.pending) = (None, None),
+            _ => {}
+        }
         let (model, checks) = (&mut self.model, &self.setup.checks);
         match event {
             Event::Link(l) => {
@@ -164,10 +199,11 @@ impl Host {
                 }
             }
             Event::LinkGone { .. } => {
-                if let Some(i) = self.telling {
+                if let Some(i) = self.telling.filter(|i| *i < NAMES.len()) {
                     model.link(checks, i, false);
                 }
             }
+            Event::Vmac { .. } => self.making = false,
             Event::Stop => self.seen.stopping = true,
             Event::Check { check, result } => model.run(checks, check.0 as usize, Found::from(result)),
             Event::Start => {

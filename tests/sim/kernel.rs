@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use picovrrp::router::event::LinkAddress;
 
+use crate::setup::{LAN, VMAC};
+
 /// Who put an address on an interface.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum By {
@@ -58,7 +60,8 @@ impl Iface {
 
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    pub ifaces: [Iface; 3],
+    /// The last is the macvlan, once it is made.
+    pub ifaces: [Iface; 4],
     next_ifindex: u32,
 }
 
@@ -72,7 +75,8 @@ impl Kernel {
             addresses: Vec::new(),
             route: None,
         };
-        Kernel { ifaces: [iface(0), iface(1), iface(2)], next_ifindex: 10 }
+        let macvlan = Iface { ifindex: 0, up: false, mac: [0, 0, 0x5e, 0, 1, 51], ..iface(3) };
+        Kernel { ifaces: [iface(0), iface(1), iface(2), macvlan], next_ifindex: 10 }
     }
 
     pub fn by_index(&self, ifindex: u32) -> Option<usize> {
@@ -84,6 +88,15 @@ impl Kernel {
         self.ifaces[iface].up = false;
         self.ifaces[iface].addresses.clear();
         self.ifaces[iface].route = None;
+        if iface == LAN {
+            self.delete(VMAC);
+        }
+    }
+
+    /// The macvlan is made, and is down.
+    pub fn make_vmac(&mut self) {
+        self.recreate(VMAC);
+        self.ifaces[VMAC].up = false;
     }
 
     /// The interface is there again, under another index and without addresses.
@@ -95,6 +108,7 @@ impl Kernel {
 
     /// The host lost power: what the daemon put on is gone.
     pub fn power_cycle(&mut self) {
+        self.delete(VMAC);
         for i in &mut self.ifaces {
             i.addresses.retain(|a| a.2 == By::System);
             i.route.take_if(|by| *by == By::Daemon);

@@ -25,9 +25,9 @@ pub struct Network {
     /// Percent, from each to each.
     pub loss: [[u64; MAX]; MAX],
     pub cut: [[bool; MAX]; MAX],
-    /// Lose at most two in a row from one to another (I3's condition).
+    /// Lose at most two of a version in a row from one to another (I3's condition).
     pub gentle: bool,
-    lost: [[u8; MAX]; MAX],
+    lost: [[[u8; 2]; MAX]; MAX],
 }
 
 impl Network {
@@ -39,7 +39,7 @@ impl Network {
             loss: [[0; MAX]; MAX],
             cut: [[false; MAX]; MAX],
             gentle: false,
-            lost: [[0; MAX]; MAX],
+            lost: [[[0; 2]; MAX]; MAX],
         }
     }
 
@@ -65,13 +65,14 @@ impl Network {
         }
     }
 
-    /// When the copies of a packet from `a` reach `b`, after how long each.
-    pub fn carry(&mut self, a: usize, b: usize, rng: &mut Rng) -> [Option<u64>; 2] {
+    /// When the copies of a packet from `a` reach `b`, after how long each; it is `old` in version 2.
+    pub fn carry(&mut self, a: usize, b: usize, old: bool, rng: &mut Rng) -> [Option<u64>; 2] {
         if self.cut[a][b] {
             return [None, None];
         }
-        let lose = rng.percent(self.loss[a][b]) && !(self.gentle && self.lost[a][b] >= 2);
-        self.lost[a][b] = if lose { self.lost[a][b].saturating_add(1) } else { 0 };
+        let lost = &mut self.lost[a][b][usize::from(old)];
+        let lose = rng.percent(self.loss[a][b]) && !(self.gentle && *lost >= 2);
+        *lost = if lose { lost.saturating_add(1) } else { 0 };
         if lose {
             return [None, None];
         }

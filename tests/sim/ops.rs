@@ -196,11 +196,12 @@ impl World {
             }
             Op::Forge(h, priority, from) => {
                 let stranger = own_address(self.hosts[h].setup.family, 200);
-                let forged = self.hosts.get(from).and_then(|f| Some((f.source()?, f.setup.checksum)));
+                let forged = self.hosts.get(from).and_then(|f| Some((f.source()?, f.setup.checksum, f.setup.version)));
                 let mut setup = self.hosts[h].setup.clone();
-                let (source, checksum) = forged.unwrap_or((stranger, setup.checksum));
-                // Another form of checksum than the source's own would be a fault that lasts.
-                setup.checksum = checksum;
+                let (source, checksum, version) = forged.unwrap_or((stranger, setup.checksum, setup.version));
+                // Another form of checksum than the source's own would be a fault that lasts, and another
+                // version than the source's makes its own be ignored for a while.
+                (setup.checksum, setup.version) = (checksum, version);
                 let payload = setup.advert(priority, setup.advert, source, self.destination(h));
                 self.inject(h, source, 255, payload, false);
             }

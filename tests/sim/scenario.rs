@@ -13,7 +13,7 @@ use crate::network::Network;
 use crate::node::Kind;
 use crate::ops::Op;
 use crate::rng::Rng;
-use crate::setup::{IOT, LAN, Setup, WAN, own_address, vips};
+use crate::setup::{IOT, LAN, Setup, VMAC, WAN, own_address, vips};
 use crate::tracked::{self, Found, Look, Thing, TrackSpec};
 use crate::world::{Ev, Expect, NETLINK, World, name};
 
@@ -55,6 +55,14 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
     let owner = rng.percent(12) && !unicast;
     let priorities = rng.below(3);
     let first = 1 + rng.below(240) as u8;
+    // Over IPv4 and in whole seconds: all speak both versions, or some do and the others one of them; at one
+    // second, where both have one Skew_Time, the old one. No number is drawn for it.
+    let both = version == Version::V3 && family == Family::V4 && base.is_multiple_of(100) && kind == Kind::Real;
+    let versions = match first / 16 % 4 {
+        _ if !both => 3,
+        2 if base != 100 || mixed => 3,
+        n => n,
+    };
     let preempt_style = rng.below(100);
     let ppm = rng.pick(&[20i64, 200, 200, 200, 2_000]);
     // The tests' own election knows nothing of checks.
@@ -84,15 +92,39 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
         let checksum = rng.pick(&[ChecksumForm::Plain, ChecksumForm::Pseudo]);
         let own = |h: usize| own_address(family, h as u8 + 1);
         let peers = (0..n).filter(|p| *p != h).map(own).collect();
+        let (version, also_v2) = match versions {
+            0 => (version, true),
+            1 => (version, h % 2 == 0),
+            2 if h % 2 == 1 => (Version::V2, false),
+            2 => (version, true),
+            _ => (version, false),
+        };
+        // None where what is tracked looks at the link too: the model knows of no delays. No number is drawn.
+        let on_lan = tracks.iter().any(|t| t.what == Thing::Interface(LAN))
+            || checks.iter().any(|c| c.look == Look::Interface(LAN));
+        let t = advert as u64 * 10_000;
+        let delays = match (first as usize + 2 * h) % 5 {
+            _ if on_lan || kind != Kind::Real => (0, 0),
+            0 => (t, 0),
+            1 => (2 * t, 3 * t),
+            2 => (0, t / 2),
+            _ => (0, 0),
+        };
+        // No number is drawn for it.
+        let vmac = kind == Kind::Real && priority != 255 && (first as usize / 4 + h).is_multiple_of(3);
+        let mut vips = vips(family, count, spread);
+        vips.iter_mut().filter(|v| vmac && v.dev == LAN).for_each(|v| v.dev = VMAC);
         let setup = Setup {
             version,
+            also_v2,
             family,
             priority,
             advert,
             preempt,
             checksum,
             password,
-            vips: vips(family, count, spread),
+            vips,
+            vmac,
             // No number is drawn for it: all else is as it would be without.
             routed: match (first as usize + h) % 4 {
                 0 if kind == Kind::Real => Some(LAN),
@@ -102,6 +134,7 @@ fn build(seed: u64, kind: Kind, epoch: u64) -> World {
             unicast: unicast.then(|| (own(h), peers)),
             checks,
             tracks,
+            delays,
         };
         let mut kernel = Kernel::new(h);
         // An owner's virtual addresses are its own; it may have another one or not.
@@ -133,6 +166,8 @@ struct Bounds {
     e: u64,
     /// The longest preempt delay.
     delay: u64,
+    /// The longest delay of a link's return.
+    link: u64,
 }
 
 impl Bounds {
@@ -142,13 +177,16 @@ impl Bounds {
         let delay = w.hosts.iter().map(|h| h.setup.preempt_delay()).max().unwrap_or(0);
         let d = w.net.d();
         let e = drift(w, 5 * t + s) + 4 * w.latency + 2 * NETLINK + 2_000;
-        Bounds { t, s, d, e, delay }
+        let link = w.hosts.iter().map(|h| h.setup.delays.1).max().unwrap_or(0);
+        let link = link + drift(w, link);
+        Bounds { t, s, d, e, delay, link }
     }
 
     /// I1: after so much quiet exactly one is Active.
     fn agreement(&self) -> u64 {
         let once = 3 * self.t + self.s + self.t + 2 * self.d + self.e;
         // A preempt delay begins when a lower Active is heard, and a full round may come after it.
+        let once = once + self.link;
         if self.delay > 0 { 2 * once + self.delay + self.delay / 100 } else { once }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use picovrrp::config::model::{
-    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, Peer, Preempt, Range, Route, Start,
+    Address, ChecksumForm, Config, Family, Garp, Hooks, Instance, LinkDelay, Peer, Preempt, Range, Route, Start,
 };
 use picovrrp::vrrp::packet::{self, Header};
 use picovrrp::vrrp::timing::{Centis, Micros, Version, skew_time};
@@ -16,6 +16,9 @@ pub const LAN: usize = 0;
 pub const IOT: usize = 1;
 pub const WAN: usize = 2;
 pub const NAMES: [&str; 3] = ["lan", "iot", "wan"];
+/// The macvlan above `LAN`, which the router makes.
+pub const VMAC: usize = 3;
+pub const VMAC_NAME: &str = "vrrp.51";
 
 /// Where the route leads.
 pub const ROUTE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0));
@@ -25,7 +28,7 @@ pub const ROUTE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0));
 pub struct Vip {
     pub ip: IpAddr,
     pub prefix: u8,
-    /// `LAN` or `IOT`.
+    /// `LAN`, `IOT` or `VMAC`.
     pub dev: usize,
 }
 
@@ -33,6 +36,8 @@ pub struct Vip {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     pub version: Version,
+    /// `version 2+3`.
+    pub also_v2: bool,
     pub family: Family,
     pub priority: u8,
     pub advert: u16,
@@ -40,12 +45,16 @@ pub struct Setup {
     pub checksum: ChecksumForm,
     pub password: bool,
     pub vips: Vec<Vip>,
+    /// It has a virtual MAC address.
+    pub vmac: bool,
     /// It has a route to `ROUTE` through this interface, `LAN` or `IOT`.
     pub routed: Option<usize>,
     /// Own address and the peers', for unicast.
     pub unicast: Option<(IpAddr, Vec<IpAddr>)>,
     pub checks: Vec<CheckSpec>,
     pub tracks: Vec<TrackSpec>,
+    /// `interface-delay` of `LAN`, down and up, in microseconds.
+    pub delays: (u64, u64),
 }
 
 impl Setup {
@@ -53,6 +62,7 @@ impl Setup {
     pub fn plain(priority: u8) -> Setup {
         Setup {
             version: Version::V3,
+            also_v2: false,
             family: Family::V4,
             priority,
             advert: 100,
@@ -60,10 +70,12 @@ impl Setup {
             checksum: ChecksumForm::Plain,
             password: false,
             vips: vips(Family::V4, 1, false),
+            vmac: false,
             routed: None,
             unicast: None,
             checks: Vec::new(),
             tracks: Vec::new(),
+            delays: (0, 0),
         }
     }
 
@@ -85,12 +97,14 @@ impl Setup {
         }
         tracked::add_checks(&mut c, &self.checks, &NAMES);
         let tracks = tracked::add_tracks(&mut c, &self.tracks, &self.checks, &NAMES);
+        let vmac = if self.vmac { c.strings.add(VMAC_NAME).unwrap() } else { Default::default() };
         let instance = Instance {
             name,
             interface: lan,
             vrid: VRID,
             family: self.family,
             version: self.version,
+            also_v2: self.also_v2,
             priority: self.priority,
             advert: Centis::new(self.advert).unwrap(),
             preempt: self.preempt,
@@ -106,12 +120,16 @@ impl Setup {
             password: self.password.then_some(*b"secret\0\0"),
             garp: Garp::default(),
             checksum: self.checksum,
-            vmac: Default::default(),
-            vmac_base: false,
+            vmac,
+            vmac_base: self.vmac && self.unicast.is_some(),
             accept: true,
             track_primary: true,
         };
         c.instances.push(instance).unwrap();
+        if self.delays != (0, 0) {
+            let (down, up) = (Micros(self.delays.0), Micros(self.delays.1));
+            c.link_delays.push(LinkDelay { interface: lan, down, up }).unwrap();
+        }
         c
     }
 

@@ -5,19 +5,19 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use picovrrp::router::event::{AddressId, CheckId, LinkInfo, Received, RouteId, RouteSpec, Shown};
+use picovrrp::router::event::{AddressId, CheckId, InstanceId, LinkInfo, Received, RouteId, RouteSpec, Shown};
 use picovrrp::router::{Action, Event};
 use picovrrp::vrrp::election::State;
 use picovrrp::vrrp::timing::Instant;
 
 use crate::check::{Before, Cause};
 use crate::host::{Host, Inbound, Seen};
-use crate::kernel::By;
+use crate::kernel::{By, Iface};
 use crate::network::{MAX, Network, Packet};
 use crate::node::Kind;
 use crate::ops::Op;
 use crate::rng::Rng;
-use crate::setup::{LAN, NAMES};
+use crate::setup::{LAN, NAMES, VMAC, VMAC_NAME};
 use crate::trace::{Trace, What};
 use crate::tracked::{Found, Model};
 
@@ -66,6 +66,9 @@ pub enum Did {
     AddRoute { spec: RouteSpec, ours: bool },
     RemoveRoute(RouteSpec),
     Announce { ifindex: u32, ip: IpAddr },
+    MakeVmac,
+    SetVmac { ifindex: u32, up: bool },
+    RemoveVmac { ifindex: u32 },
     Changed { from: Shown, to: Shown },
     Rebind,
     Report,
@@ -86,9 +89,9 @@ impl Did {
             Action::Changed(t) => Did::Changed { from: t.from, to: t.to },
             Action::Rebind { .. } => Did::Rebind,
             Action::GroupChanged(_) | Action::Report(_) => Did::Report,
-            Action::AddVmac(_) | Action::SetVmac { .. } | Action::RemoveVmac { .. } => {
-                unreachable!("nobody has a vmac")
-            }
+            Action::AddVmac(_) => Did::MakeVmac,
+            Action::SetVmac { ifindex, up, .. } => Did::SetVmac { ifindex, up },
+            Action::RemoveVmac { ifindex } => Did::RemoveVmac { ifindex },
         }
     }
 }
@@ -234,7 +237,7 @@ impl World {
     /// The kernel's notifications are levels: what is told is how things stand when they arrive.
     pub fn tell_links(&mut self, h: usize) {
         self.trace.add(self.now, h, What::Netlink);
-        for (i, name) in NAMES.into_iter().enumerate() {
+        for (i, name) in NAMES.into_iter().chain([VMAC_NAME]).enumerate() {
             let host = &mut self.hosts[h];
             host.telling = Some(i);
             let iface = host.kernel.ifaces[i].clone();
@@ -309,6 +312,7 @@ impl World {
     pub fn step(&mut self, h: usize, event: Event<'_>, cause: Cause<'_>) {
         let now = self.hosts[h].local(self.now);
         let Some(mut node) = self.hosts[h].node.take() else { return };
+        self.hosts[h].clock = now;
         self.hosts[h].foresee(event);
         let before = Before::of(&*node);
         let mut did = Vec::new();
@@ -396,6 +400,33 @@ impl World {
                     self.trace.add(self.now, h, What::Announce(*ip));
                     self.check_announce(h, *ifindex, *ip);
                 }
+                Did::MakeVmac => {
+                    let host = &mut self.hosts[h];
+                    host.making = true;
+                    if host.kernel.ifaces[LAN].ifindex == 0 || host.kernel.ifaces[VMAC].ifindex != 0 {
+                        self.fail(format!("{}: makes a macvlan on nothing, or a second one", name(h)));
+                        continue;
+                    }
+                    host.kernel.make_vmac();
+                    let Iface { ifindex, mac, .. } = host.kernel.ifaces[VMAC];
+                    let made = Ok(LinkInfo { ifindex, name: "", up: false, mac, mtu: 1500 });
+                    answers.push(Event::Vmac { instance: InstanceId(0), made });
+                    self.kernel_changed(h);
+                }
+                Did::SetVmac { ifindex, up } => {
+                    let macvlan = &mut self.hosts[h].kernel.ifaces[VMAC];
+                    if macvlan.ifindex == *ifindex {
+                        macvlan.up = *up;
+                        self.kernel_changed(h);
+                    }
+                }
+                Did::RemoveVmac { ifindex } => {
+                    let kernel = &mut self.hosts[h].kernel;
+                    if kernel.ifaces[VMAC].ifindex == *ifindex {
+                        kernel.delete(VMAC);
+                        self.kernel_changed(h);
+                    }
+                }
                 Did::Changed { from, to } => {
                     self.trace.add(self.now, h, What::State { from: *from, to: *to });
                     self.check_changed(h, *from, *to);
@@ -442,7 +473,7 @@ impl World {
         }
         for to in (0..self.hosts.len()).filter(|to| *to != h) {
             if destination.is_multicast() || self.hosts[to].kernel.ifaces[LAN].has(destination).is_some() {
-                for after in self.net.carry(h, to, &mut self.rng).into_iter().flatten() {
+                for after in self.net.carry(h, to, packet.payload[0] >> 4 == 2, &mut self.rng).into_iter().flatten() {
                     self.at(self.now + after, Ev::Packet(to, packet.clone()));
                 }
             }
@@ -456,12 +487,16 @@ impl World {
         }
         let kind = self.kind;
         let host = &mut self.hosts[h];
+        // What an earlier process left goes first of all.
+        host.kernel.delete(VMAC);
+        host.making = false;
         let of_daemon = |v: &crate::setup::Vip| host.kernel.ifaces[v.dev].has(v.ip) == Some(By::Daemon);
         let stale: Vec<usize> = (0..host.setup.vips.len()).filter(|a| of_daemon(&host.setup.vips[*a])).collect();
         let stale_route = host.setup.routed.is_some_and(|i| host.kernel.ifaces[i].route == Some(By::Daemon));
         host.seen = Seen::new(!stale.is_empty() || stale_route, host.local(self.now));
         host.node = Some(kind.make(host.setup.config()));
-        host.told = [0; NAMES.len()];
+        host.told = [0; NAMES.len() + 1];
+        (host.lan, host.pending, host.behind) = (None, None, false);
         host.model = Model::new(&host.setup.checks, NAMES.len());
         let first = self.rng.percent(50);
         if !first {
@@ -518,6 +553,8 @@ impl World {
         }
         let now = self.hosts[h].local(self.now);
         self.hosts[h].seen.silent_since = now;
+        // What was due meanwhile is done behind what has come meanwhile.
+        self.hosts[h].behind = self.hosts[h].setup.delays != (0, 0);
         if self.rng.percent(50) {
             self.step(h, Event::Timeout { drained: false }, Cause::Undrained);
         }
@@ -527,6 +564,7 @@ impl World {
                 Inbound::Netlink => self.notified(h),
             }
         }
+        self.hosts[h].behind = false;
         self.hosts[h].armed = Some(Instant(u64::MAX));
         self.wake(h);
     }

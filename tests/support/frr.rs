@@ -23,10 +23,16 @@ pub(crate) enum Family {
     Ipv6,
 }
 
-/// Starts VRID 51, version 3, on eth0. FRR wants a macvlan with the virtual router's MAC that
-/// carries the address; it holds the macvlan's protodown while it is Backup.
+/// Starts VRID 51, version 3, on eth0.
 #[track_caller]
 pub(crate) fn start(node: &Node, family: Family, priority: u8, interval_ms: u32) -> Frr {
+    start_version(node, 3, family, priority, interval_ms)
+}
+
+/// The same in this version. FRR wants a macvlan with the virtual router's MAC that carries the address;
+/// it holds the macvlan's protodown while it is Backup.
+#[track_caller]
+pub(crate) fn start_version(node: &Node, version: u8, family: Family, priority: u8, interval_ms: u32) -> Frr {
     assert!(Path::new(DIRECTORY).join("vrrpd").exists(), "The interop tests need FRR's vrrpd (Debian package frr).");
     let (link, mac, addresses, kind) = match family {
         Family::Ipv4 => ("vrrp4-51", "00:00:5e:00:01:33", vec!["192.0.2.254/24"], "ip 192.0.2.254"),
@@ -42,7 +48,7 @@ pub(crate) fn start(node: &Node, family: Family, priority: u8, interval_ms: u32)
     }
     node.ns().ip(&format!("link set {link} up"));
     let config = format!(
-        "interface eth0\n vrrp 51 version 3\n vrrp 51 priority {priority}\n \
+        "interface eth0\n vrrp 51 version {version}\n vrrp 51 priority {priority}\n \
          vrrp 51 advertisement-interval {interval_ms}\n vrrp 51 {kind}\nexit\n"
     );
     fs::write(node.dir().join("vrrpd.conf"), config).expect("the lab's directory can be written to");

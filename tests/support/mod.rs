@@ -7,6 +7,7 @@
 //! - [`packet`]: VRRP as these tests read and forge it, written apart from the product's own.
 //! - [`pinger`]: a client that pings every 10 ms and knows its longest silence.
 //! - [`process`]: a daemon in a namespace; [`picovrrp`], [`keepalived`] and [`frr`] are such.
+//! - [`roomy`]: the release build with room for 255 instances.
 //! - [`script`]: what the daemon is to run, written by the test.
 //! - [`two`]: two routers with picovrrp and a client, where most tests begin.
 
@@ -21,6 +22,7 @@ pub(crate) mod packet;
 pub(crate) mod picovrrp;
 pub(crate) mod pinger;
 pub(crate) mod process;
+pub(crate) mod roomy;
 pub(crate) mod script;
 pub(crate) mod socket;
 pub(crate) mod tshark;

@@ -1,7 +1,7 @@
 //! The real binary in a router's namespace.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Picovrrp {
         Self::start_as(binary, node, "-f", config, &[])
     }
 
-    fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str, options: &[&str]) -> Self {
+    /// Starts any build with its file behind `option`, and further options.
+    pub(crate) fn start_as(binary: PathBuf, node: &Node, option: &str, config: &str, options: &[&str]) -> Self {
         let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
         fs::write(&file, config).expect("the lab's directory can be written to");
         let mut command = node.ns().command(&binary.to_string_lossy());
@@ -86,8 +87,21 @@ impl Picovrrp {
     }
 
     /// Its run directory.
-    pub(crate) fn run_dir(&self) -> &std::path::Path {
+    pub(crate) fn run_dir(&self) -> &Path {
         &self.run_dir
+    }
+
+    /// Starts it beneath a supervisor, a script whose arguments are its own directory and the command. Signals go to the
+    /// supervisor.
+    pub(crate) fn start_beneath(supervisor: &Path, node: &Node, config: &str) -> Self {
+        let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
+        fs::write(&file, config).expect("the lab's directory can be written to");
+        let mut command = node.ns().command(&supervisor.to_string_lossy());
+        command.args([supervisor.parent().expect("it is in a directory"), Path::new(BINARY)]);
+        command.arg("--run-dir").arg(&run_dir).args(["run", "-f"]).arg(&file).arg("--log-stderr");
+        let name = format!("supervisor on {}", node.name());
+        let process = Process::start(&name, command, node.dir().join("supervisor.log"), node.ns()).gently();
+        Picovrrp { process, binary: BINARY.into(), run_dir, config: file }
     }
 
     /// Starts it and waits until its only instance is in `state`.

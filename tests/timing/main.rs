@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hogs;
 mod storms;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

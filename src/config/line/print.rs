@@ -81,7 +81,9 @@ fn write_instance(config: &Config, i: &Instance, t: &mut Text<'_>) -> Written {
     let built_in = Instance::default();
     uwrite!(t, "instance {} on {}", Quoted(config.str(i.name)), Quoted(config.str(i.interface)))?;
     uwrite!(t, " vrid {} priority {}\n", i.vrid, i.priority)?;
-    if i.version != built_in.version {
+    if i.also_v2 {
+        t.write_str("  version 2+3\n")?;
+    } else if i.version != built_in.version {
         uwrite!(t, "  version {}\n", i.version.number())?;
     }
     if i.family != inferred(config, i) {

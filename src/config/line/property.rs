@@ -39,11 +39,9 @@ pub(super) fn family(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
 }
 
 pub(super) fn version(r: &mut Reader<'_>, w: &mut Words<'_>) -> Done {
-    if w.peek() == Some("2+3") {
-        return Err(r.refuse(w.pos(), "'version 2+3' is not supported yet by this version"));
-    }
-    let v2 = r.choice(w, "version", &["2", "3"])? == 0;
-    r.target().values.version = if v2 { Version::V2 } else { Version::V3 };
+    let which = r.choice(w, "version", &["2", "3", "2+3"])?;
+    let values = &mut r.target().values;
+    (values.version, values.also_v2) = (if which == 0 { Version::V2 } else { Version::V3 }, which == 2);
     Ok(())
 }
 

@@ -96,6 +96,26 @@ fn stop() {
     assert_eq!(l.took(), [""; 0]);
 }
 
+/// The coming configuration lacks it: farewell, and all stays until the successor speaks; the macvlan goes
+/// with the reload, behind the addresses. A reload that does not wait keeps that order.
+#[test]
+fn parting() {
+    let other = || config(&[Spec { vrid: 52, ..spec() }]);
+    let farewell = "advert 0 of 0 from 192.0.2.1 to 224.0.0.18 virtually";
+    let mut l = active();
+    let did = &mut l.did;
+    l.r.part(&other(), l.now, &mut |a: Action<'_>| did.push(words(a)));
+    assert_eq!(l.took(), [farewell]);
+    l.hear(90, PEER);
+    let released = ["set 20 down", "remove 192.0.2.254/24 on 20"];
+    assert_eq!(l.without_rebinds(), [released[0], released[1], "MASTER to BACKUP"]);
+    l.reload(other());
+    assert_eq!(l.without_rebinds(), ["unmake 20"]);
+    let mut l = active();
+    l.reload(other());
+    assert_eq!(l.without_rebinds(), [farewell, released[0], released[1], "unmake 20"]);
+}
+
 /// Set down, or removed, by somebody else while Active: it is put back, and the state stays.
 #[test]
 fn by_hand() {

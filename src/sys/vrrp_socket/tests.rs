@@ -1,6 +1,8 @@
 use std::net::IpAddr;
 
+use super::inbox::{Parsed, parse_v4};
 use super::*;
+use crate::router::event::Received;
 use crate::sys::testnet::{Capture, Net, eventually, ip, with_cable};
 
 const GROUP4: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
@@ -16,13 +18,23 @@ struct Heard {
 }
 
 fn hear(s: &VrrpSocket) -> Heard {
-    let mut buffer = [0xa5; RECEIVE_BUFFER];
+    let mut inbox = Inbox::default();
     eventually("a message", || {
-        let r = s.recv(&mut buffer).unwrap()?;
+        let r = next(s, &mut inbox)?;
         let payload = Vec::from_slice(r.payload).unwrap();
         assert_eq!(r.ifindex, s.ifindex());
         Some(Heard { source: r.source, destination: r.destination, ttl: r.ttl, payload })
     })
+}
+
+/// The next message, if one is there; the packets that are none are passed over.
+fn next<'b>(s: &VrrpSocket, inbox: &'b mut Inbox) -> Option<Received<'b>> {
+    while inbox.take(s, 1).unwrap() > 0 {
+        if inbox.message(0, s).is_some() {
+            return inbox.message(0, s);
+        }
+    }
+    None
 }
 
 fn addr(s: &str) -> IpAddr {
@@ -187,7 +199,7 @@ fn other_interface() {
             let loopback = VrrpSocket::open(family, 1).unwrap();
             a.send(at_a, at_b, &message(51, 1)).unwrap();
             assert_eq!(hear(&b).payload[3], 1);
-            assert!(loopback.recv(&mut [0; 128]).unwrap().is_none());
+            assert_eq!(Inbox::default().take(&loopback, 1).unwrap(), 0);
         }
         for family in BOTH {
             assert!(VrrpSocket::open(family, 9999).is_err());
@@ -219,7 +231,7 @@ fn send_errors() {
                 ip("addr replace fe80::a/64 dev va nodad");
             }
             eventually("a send after link-up", || {
-                let _ = b.recv(&mut [0; 1]);
+                let _ = Inbox::default().take(&b, 1);
                 a.send(at_a, group, &message(1, 9)).ok()
             });
             // ENETDOWN may be told once to the receiver too.
@@ -237,26 +249,98 @@ fn overflow_and_garbage_are_counted() {
         for _ in 0..200 {
             a.send(at_a, group, &message(51, 1)).unwrap();
         }
-        let mut buffer = [0; RECEIVE_BUFFER];
-        while b.recv(&mut buffer).unwrap().is_some() {}
+        let mut inbox = Inbox::default();
+        while inbox.take(&b, MAX_TAKEN).unwrap() > 0 {}
         a.send(at_a, group, &message(51, 2)).unwrap();
         assert_eq!(hear(&b).payload[3], 2);
         assert!(b.overflows() > 0);
 
-        a.send(at_a, group, &[0; 100]).unwrap();
-        eventually("the long one", || {
-            assert!(b.recv(&mut [0; 64]).unwrap().is_none());
-            (b.garbage() == 1).then_some(())
-        });
-        // "Nothing there" is said of an empty queue only: before a timer fires it is read to its end.
-        opt::set_socket_recv_buffer_size(&b, 256 * 1024).unwrap();
-        for _ in 0..100 {
-            a.send(at_a, group, &[0; 100]).unwrap();
+        // With its IP header it is longer than any advert.
+        a.send(at_a, group, &[0; 4090]).unwrap();
+        eventually("the long one", || (inbox.take(&b, 1).unwrap() == 1).then_some(()));
+        assert!(inbox.message(0, &b).is_none());
+        assert_eq!(b.garbage(), 1);
+    });
+}
+
+/// Input: 40 messages of all lengths that adverts have, long ones among short ones. Output: as many as were asked
+/// for at once, in order and whole, and then the rest. "Nothing there" is said of an empty queue only.
+#[test]
+fn many_at_once() {
+    with_cable(|net| {
+        for family in BOTH {
+            let (a, b, at_a, _, group) = pair(&net, family);
+            let lengths: std::vec::Vec<usize> =
+                (0..40).map(|k| [8, 99, 1448, 107, 108, 109, 128, 129][k % 8]).collect();
+            let mut out = Outbox::default();
+            for (k, len) in lengths.iter().enumerate() {
+                if !out.has_room() {
+                    out.flush(a.as_fd(), &mut |k, e| panic!("message {k}: {e}"));
+                }
+                a.post(&mut out, k, at_a, group, &std::vec![k as u8; *len]).unwrap();
+            }
+            out.flush(a.as_fd(), &mut |k, e| panic!("message {k}: {e}"));
+            assert!(out.is_empty() && out.has_room());
+            // A cable hands over at once what was sent.
+            let mut inbox = Inbox::default();
+            let (mut taken, mut seen) = (std::vec::Vec::new(), 0);
+            loop {
+                taken.push(inbox.take(&b, 32).unwrap());
+                let Some(n) = taken.last().copied().filter(|n| *n > 0) else { break };
+                for k in 0..n {
+                    let m = inbox.message(k, &b).unwrap();
+                    assert_eq!((m.source, m.destination, m.ttl), (at_a, group, 255));
+                    assert_eq!(m.payload, std::vec![seen as u8; lengths[seen]]);
+                    seen += 1;
+                }
+            }
+            assert_eq!(taken, [32, 8, 0]);
         }
-        a.send(at_a, group, &message(51, 3)).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        let mut small = [0; 64];
-        assert_eq!(b.recv(&mut small).unwrap().map(|m| m.payload[3]), Some(3));
+    });
+}
+
+/// What cannot be sent is told by its mark; the others of the same call are sent.
+#[test]
+fn failures_among_many() {
+    with_cable(|net| {
+        for (family, foreign) in [(Family::V4, "10.9.0.77"), (Family::V6, "fe80::77")] {
+            let (a, b, at_a, _, group) = pair(&net, family);
+            let mut out = Outbox::default();
+            for mark in 0..8u8 {
+                let source = if [0, 3, 4, 7].contains(&mark) { addr(foreign) } else { at_a };
+                a.post(&mut out, mark, source, group, &message(51, mark)).unwrap();
+            }
+            let mut failed = std::vec::Vec::new();
+            out.flush(a.as_fd(), &mut |mark, _| failed.push(mark));
+            assert_eq!(failed, [0, 3, 4, 7]);
+            let mut inbox = Inbox::default();
+            assert_eq!(inbox.take(&b, 8).unwrap(), 4);
+            let heard: std::vec::Vec<u8> = (0..4).map(|k| inbox.message(k, &b).unwrap().payload[3]).collect();
+            assert_eq!(heard, [1, 2, 5, 6]);
+        }
+    });
+}
+
+/// More than there is room for is refused, and what is in the outbox stays as it is.
+#[test]
+fn a_full_outbox() {
+    with_cable(|net| {
+        let (a, b, at_a, _, group) = pair(&net, Family::V4);
+        let mut out = Outbox::default();
+        let (mut n, mut room) = (0u8, true);
+        while a.post(&mut out, n, at_a, group, &message(51, n)).is_ok() {
+            assert!(room, "there is room for no more than is said");
+            (n, room) = (n + 1, out.has_room());
+        }
+        assert!(!out.has_room() && n == 16);
+        out.flush(a.as_fd(), &mut |k, e| panic!("message {k}: {e}"));
+        a.post(&mut out, 0, at_a, group, &[1; 4000]).unwrap();
+        assert!(!out.has_room());
+        assert!(a.post(&mut out, 1, at_a, group, &[2; 100]).is_err());
+        out.flush(a.as_fd(), &mut |k, e| panic!("message {k}: {e}"));
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.take(&b, 32).unwrap(), 17);
+        assert_eq!(inbox.message(16, &b).unwrap().payload, [1; 4000]);
     });
 }
 

@@ -11,6 +11,7 @@ fn at(ms: u64) -> Instant {
 fn params(priority: u8) -> Parameters {
     Parameters {
         version: Version::V3,
+        also_v2: false,
         priority,
         advertisement_interval: Centis::SECOND,
         preempt: true,
@@ -21,7 +22,7 @@ fn params(priority: u8) -> Parameters {
 }
 
 fn heard(priority: u8) -> Heard {
-    Heard { priority, interval: Centis::SECOND, source_greater: false }
+    Heard { version: Version::V3, priority, interval: Centis::SECOND, source_greater: false }
 }
 
 fn backup(p: &Parameters) -> VirtualRouter {
@@ -84,7 +85,7 @@ fn better_advert_as_backup() {
     let p = params(100);
     for (prio, greater) in [(100, false), (100, true), (101, false), (255, false)] {
         let mut r = backup(&p);
-        let h = Heard { priority: prio, interval: Centis::new(200).unwrap(), source_greater: greater };
+        let h = Heard { interval: Centis::new(200).unwrap(), source_greater: greater, ..heard(prio) };
         assert_eq!(r.advertisement(&p, &h, at(500)), Outcome::Nothing);
         assert_eq!(r.active_adver_interval().get(), 200);
         assert_eq!(r.deadline(), Some(at(500) + Micros(2 * 3_609_375)));

@@ -263,7 +263,7 @@ impl World {
         }
         let payload = Rc::new(payload.to_vec());
         for to in (0..self.hosts.len()).filter(|to| *to != h) {
-            for after in self.nets[lan].carry(h, to, &mut self.rng).into_iter().flatten() {
+            for after in self.nets[lan].carry(h, to, false, &mut self.rng).into_iter().flatten() {
                 self.at(self.now + after, Ev::Packet { to, from: h, lan, payload: payload.clone() });
             }
         }

@@ -129,7 +129,6 @@ fn later() {
              2:10: 'ttl' is not supported yet by this version\n\
              2:23: 'priority' needs a number from 1 to 255, not '0'",
         ),
-        ("version 2+3", "2:9: 'version 2+3' is not supported yet by this version"),
     ]);
 }
 
@@ -160,7 +159,7 @@ fn values() {
         ("priority 99999999999999999999", "2:10: 'priority' needs a number from 1 to 255, not '99999999999999999999'"),
         ("priority advert 2s", "2:10: 'priority' needs a number from 1 to 255, not 'advert'"),
         ("family ip", "2:8: 'family' needs 'ipv4' or 'ipv6', not 'ip'"),
-        ("version 4", "2:9: 'version' needs '2' or '3', not '4'"),
+        ("version 4", "2:9: 'version' needs '2', '3' or '2+3', not '4'"),
         ("preempt maybe", "2:9: 'preempt' needs 'on', 'off' or 'after', not 'maybe'"),
         ("preempt after", "2:14: 'preempt after' needs a duration from 0s to 1440m, such as 30s"),
         ("start MASTER", "2:7: 'start' needs 'backup' or 'master', not 'MASTER'"),
@@ -403,6 +402,20 @@ fn version_and_what_goes_with_it() {
             "defaults version 2\ninstance b on eth0 vrid 1 address fe80::1",
             "2:10: instance 'b' is an IPv6 one, which VRRP version 2 cannot carry: expected 'version 3'",
         ),
+        (
+            "version 2+3 advert 500ms",
+            "2:13: instance 'a' speaks version 2, which counts whole seconds: 'advert' needs 1s to 40s, not 50cs",
+        ),
+        (
+            "version 2+3 advert 41s",
+            "2:13: instance 'a' speaks version 3, whose packets carry at most 40.95s: 'advert' cannot be 41s",
+        ),
+        ("version 2+3 advert 40s auth pass x checksum pseudo", ""),
+        (
+            "defaults version 2+3\ninstance b on eth0 vrid 1 address fe80::1",
+            "2:10: instance 'b' is an IPv6 one, which VRRP version 2 cannot carry: expected 'version 3'",
+        ),
+        ("version 3+2", "2:9: 'version' needs '2', '3' or '2+3', not '3+2'"),
         (
             "version 2 checksum pseudo",
             "2:11: warning: instance 'a' has no use for 'checksum': only version 3 over IPv4 knows two forms",

@@ -105,6 +105,24 @@ fn vmac() {
     same_again(&c);
 }
 
+/// Both versions at once, and an instance that has but one of them in spite of `defaults`.
+#[test]
+fn versions() {
+    let text = "instance a on eth0 vrid 1 priority 100\n  version 2+3\n  advert 40s\n  auth pass x\n  \
+        checksum pseudo\n  address 192.0.2.1/24\n\n\
+        instance b on eth0 vrid 2 priority 100\n  version 2\n  auth pass x\n  address 192.0.2.2/24\n\n\
+        instance c on eth0 vrid 3 priority 100\n  checksum pseudo\n  address 192.0.2.3/24\n";
+    let c = good(
+        "defaults version 2+3 auth pass x checksum pseudo\ninstance a on eth0 vrid 1 advert 40s address 192.0.2.1/24\n\
+        instance b on eth0 vrid 2 version 2 address 192.0.2.2/24\n\
+        instance c on eth0 vrid 3 version 3 address 192.0.2.3/24\n",
+    );
+    assert_eq!(printed(&c), text);
+    let speak = |version| c.instances.iter().map(|i| i.speaks(version)).collect::<Vec<_>>();
+    assert_eq!((speak(2), speak(3)), (vec![true, true, false], vec![true, false, true]));
+    same_again(&c);
+}
+
 /// Built-in defaults, and the canonical form of the least that there can be.
 #[test]
 fn least() {

@@ -57,6 +57,9 @@ fn section(r: &mut Random, kind: &str, n: usize) -> String {
             ("vrrp_startup_delay", &["0", "3", "2.5"]),
             ("vrrp_mcast_group4", &["224.0.0.18", "224.0.0.99"]),
         ],
+        "interface_up_down_delays" => {
+            &[("device", DEVICES), ("down_delay", &["0", "2", "0.5", "256"]), ("up_delay", &["1", "255"])]
+        }
         "ipaddress" => &[
             ("device", DEVICES),
             ("scope", &["global", "link", "nowhere", "253"]),
@@ -119,6 +122,9 @@ fn section(r: &mut Random, kind: &str, n: usize) -> String {
             ("notify_fault", &["/bin/f"]),
             ("checksum", &["plain", "pseudo"]),
             ("use_vmac", &["1", "0"]),
+            ("vmac_xmit_base", &["1", "0"]),
+            ("no_accept", &["1", "0"]),
+            ("dont_track_primary", &["1", "0"]),
         ],
     };
     let prefix = PREFIXES.iter().find(|(k, _)| *k == kind).map_or("", |(_, prefix)| prefix);
@@ -138,6 +144,7 @@ fn section(r: &mut Random, kind: &str, n: usize) -> String {
     // A section that lacks what it needs is no more than an error: most have it.
     let needed = match kind {
         "vrrp_script" | "track_file" | "track_process" => 1,
+        "interface_up_down_delays" => 2,
         _ => 0,
     };
     for (i, (option, values)) in choices.iter().enumerate() {
@@ -168,6 +175,7 @@ fn file(seed: u64) -> String {
         "check",
         "track_file",
         "track_process",
+        "interface_up_down_delays",
         "vrrp_instance",
         "vrrp_sync_group",
     ] {

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 /// At most `N` of `T`, on the heap. It has the methods of a `heapless::Vec`, but takes the room of what is in it
 /// rather than of all there may be, and is moved without a copy of that. For what grows while a configuration is
-/// read or comes into force; never for what an advert or a timer needs.
+/// read or comes into force; what an advert or a timer needs has [its room](Table::with_room) from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table<T, const N: usize>(Vec<T>);
 
@@ -68,6 +68,11 @@ impl<T, const N: usize> Table<T, N> {
         self.0.remove(at)
     }
 
+    /// Keeps those of which `keep` says so.
+    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// All of them.
     pub fn as_slice(&self) -> &[T] {
         &self.0
@@ -117,6 +122,15 @@ impl<T, const N: usize> Deref for Table<T, N> {
 impl<T, const N: usize> DerefMut for Table<T, N> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
+    }
+}
+
+impl<T, const N: usize> IntoIterator for Table<T, N> {
+    type Item = T;
+    type IntoIter = alloc::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -5,8 +5,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use heapless::Vec;
-
 use super::report::System;
 use crate::config::model::{Family, MAX_ADDRESSES, MAX_GROUPS, MAX_INSTANCES, MAX_LINKS, MAX_ROUTES};
 use crate::router::event::{
@@ -19,6 +17,7 @@ use crate::sys::outbox::Outbox;
 use crate::sys::reactor::{Interest, Reactor, Token};
 use crate::sys::sysctl;
 use crate::sys::vrrp_socket::VrrpSocket;
+use crate::table::Table;
 
 /// One socket for each interface and family.
 pub(super) const MAX_SOCKETS: usize = 2 * MAX_LINKS;
@@ -57,33 +56,33 @@ pub(super) struct Io {
     announcer: Announcer,
     /// Each stands as near as it can to its [first place](places), and there only by reference: there are many
     /// places, and most are empty.
-    sockets: [Option<Box<VrrpSocket>>; MAX_SOCKETS],
+    sockets: Box<[Option<Box<VrrpSocket>>]>,
     /// What is about to leave, through the socket at this place or the announcer's.
     outbox: Outbox<System>,
     way: usize,
     /// Addresses that the ownership file names.
-    pub(super) recorded: [bool; MAX_ADDRESSES],
+    pub(super) recorded: Box<[bool]>,
     /// Addresses to put on when the file names them.
-    pub(super) unrecorded: Vec<AddressId, MAX_ADDRESSES>,
+    pub(super) unrecorded: Table<AddressId, MAX_ADDRESSES>,
     /// Routes that the ownership file names.
-    pub(super) recorded_routes: [bool; MAX_ROUTES],
+    pub(super) recorded_routes: Box<[bool]>,
     /// Routes to add, or to keep, when the file names them and the addresses before them are on.
-    pub(super) late_routes: Vec<(RouteId, bool), MAX_ROUTES>,
+    pub(super) late_routes: Table<(RouteId, bool), MAX_ROUTES>,
     /// Macvlans that the ownership file names.
-    pub(super) recorded_vmacs: [bool; MAX_INSTANCES],
+    pub(super) recorded_vmacs: Box<[bool]>,
     /// Macvlans to make.
-    pub(super) vmacs: Vec<InstanceId, MAX_INSTANCES>,
+    pub(super) vmacs: Table<InstanceId, MAX_INSTANCES>,
     /// Some were removed.
     pub(super) vmacs_removed: bool,
     /// Interfaces beneath macvlans that are bridges.
-    pub(super) bridges: Vec<u32, MAX_LINKS>,
-    pub(super) outcomes: Vec<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
+    pub(super) bridges: Table<u32, MAX_LINKS>,
+    pub(super) outcomes: Table<Outcome, { MAX_ADDRESSES + MAX_ROUTES }>,
     /// Interfaces, and whether their switches are to hear of the groups again.
-    pub(super) rebinds: Vec<(u32, Family, bool), MAX_SOCKETS>,
-    pub(super) notes: Vec<Note, MAX_NOTES>,
+    pub(super) rebinds: Table<(u32, Family, bool), MAX_SOCKETS>,
+    pub(super) notes: Table<Note, MAX_NOTES>,
     pub(super) lost_notes: u32,
     /// Interfaces on which a removed IPv4 address no longer takes others along.
-    promoting: Vec<u32, MAX_LINKS>,
+    promoting: Table<u32, MAX_LINKS>,
 }
 
 impl Io {
@@ -92,22 +91,22 @@ impl Io {
             reactor,
             rtnl,
             announcer,
-            sockets: [const { None }; MAX_SOCKETS],
+            sockets: (0..MAX_SOCKETS).map(|_| None).collect(),
             outbox: Outbox::default(),
             way: ANNOUNCER,
-            recorded: [false; MAX_ADDRESSES],
-            unrecorded: Vec::new(),
-            recorded_routes: [false; MAX_ROUTES],
-            late_routes: Vec::new(),
-            recorded_vmacs: [false; MAX_INSTANCES],
-            vmacs: Vec::new(),
+            recorded: vec![false; MAX_ADDRESSES].into(),
+            unrecorded: Table::new(),
+            recorded_routes: vec![false; MAX_ROUTES].into(),
+            late_routes: Table::new(),
+            recorded_vmacs: vec![false; MAX_INSTANCES].into(),
+            vmacs: Table::new(),
             vmacs_removed: false,
-            bridges: Vec::new(),
-            outcomes: Vec::new(),
-            rebinds: Vec::new(),
-            notes: Vec::new(),
+            bridges: Table::new(),
+            outcomes: Table::new(),
+            rebinds: Table::new(),
+            notes: Table::new(),
             lost_notes: 0,
-            promoting: Vec::new(),
+            promoting: Table::new(),
         }
     }
 
@@ -257,7 +256,7 @@ impl Io {
         };
         let Some(socket) = &mut self.sockets[at] else { return Ok(()) };
         socket.set_filter((!listen.open).then_some(&listen.vrids))?;
-        let mut old: Vec<_, { crate::sys::vrrp_socket::MAX_GROUPS }> = Vec::new();
+        let mut old: heapless::Vec<_, { crate::sys::vrrp_socket::MAX_GROUPS }> = heapless::Vec::new();
         let _ = old.extend_from_slice(socket.groups());
         for group in old.iter().filter(|g| !listen.groups.contains(g)) {
             socket.leave(*group)?;

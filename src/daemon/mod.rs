@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Waker;
 
-use heapless::Vec;
 use smol::{LocalExecutor, Task};
 
 use crate::config::diagnostics::Diagnostics;
@@ -114,11 +113,11 @@ pub struct Core {
     /// The addresses of one interface, while they are told.
     addresses: AddressList,
     /// Interfaces whose addresses are to be read again.
-    dirty: Vec<u32, MAX_LINKS>,
+    dirty: Table<u32, MAX_LINKS>,
     /// Tells of routes that were taken away; none where the configuration has none.
     route_watch: Option<RouteWatch>,
     /// What was changed on interfaces beneath macvlans.
-    arps: Vec<vmac::Arp, MAX_LINKS>,
+    arps: Table<vmac::Arp, MAX_LINKS>,
     /// A table of the packet filter is there for `accept off`.
     refusing: bool,
     /// The ownership file names what is no longer ours, or lacks what is.
@@ -143,7 +142,7 @@ pub struct Core {
     /// What became of the last reload.
     last_reload: Option<reload::LastReload>,
     /// Tasks that look at all this again after each step.
-    waiting: Vec<Waker, { clients::MAX_CLIENTS }>,
+    waiting: Table<Waker, { clients::MAX_CLIENTS }>,
     /// A program or a process that is about to take our place.
     upgrade: Option<upgrade::Upgrade>,
     /// One is being looked at.
@@ -153,14 +152,14 @@ pub struct Core {
     /// Clients that are told what happens.
     watchers: watch::Watchers,
     /// Clients that wait for our end. Behind the lock, so that it is free before they are told.
-    parting: Vec<Connection, { clients::MAX_CLIENTS }>,
+    parting: Table<Connection, { clients::MAX_CLIENTS }>,
 }
 
 /// A daemon, ready to run.
 pub struct Daemon {
     core: Rc<RefCell<Core>>,
     clients: Clients,
-    context: Context,
+    context: Box<Context>,
     children: Children,
     reactor: Rc<Reactor>,
     monitor: Monitor,
@@ -210,9 +209,9 @@ impl Daemon {
             check_limiter: Limiter::new(),
             priority_limiter: Limiter::new(),
             addresses: AddressList::with_room(room),
-            dirty: Vec::new(),
+            dirty: Table::new(),
             route_watch: None,
-            arps: Vec::new(),
+            arps: Table::new(),
             refusing: false,
             ownership_changed: false,
             generation: 0,
@@ -224,13 +223,13 @@ impl Daemon {
             stopping: None,
             coming: None,
             last_reload: None,
-            waiting: Vec::new(),
+            waiting: Table::new(),
             upgrade: None,
             upgrading: false,
             upgrade_failed: String::new(),
-            watchers: Vec::new(),
+            watchers: watch::Watchers::new(),
             halt: Rc::default(),
-            parting: Vec::new(),
+            parting: Table::new(),
         };
         core.script_user = script_user(core.router.config()).map_err(io::Error::other)?;
         core.begin_configuration();
@@ -257,7 +256,7 @@ impl Daemon {
         Ok(Daemon {
             core: Rc::new(RefCell::new(core)),
             clients: Clients::default(),
-            context: Context::new(reactor.clone()),
+            context: Box::new(Context::new(reactor.clone())),
             children,
             reactor,
             monitor,
@@ -276,7 +275,7 @@ impl Daemon {
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
         let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, inbox } = self;
-        let (clients, context, children) = (&*clients, &*context, &*children);
+        let (clients, context, children) = (&*clients, &**context, &*children);
         let notifier = core.borrow().notifier.clone();
         let (notifier, hooks) = (&*notifier, &Hooks(core.clone()));
         let (ended, halt) = (Cell::new(false), core.borrow().halt.clone());

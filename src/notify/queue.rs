@@ -1,8 +1,7 @@
 //! What is to be run next. No clock, no process: this is the order and nothing else.
 
-use heapless::Vec;
-
 use crate::config::model::{MAX_GROUPS, MAX_INSTANCES};
+use crate::table::Table;
 
 /// Owners of hooks, and as many that a reload has removed.
 pub const MAX_OWNERS: usize = 2 * (MAX_INSTANCES + MAX_GROUPS);
@@ -73,7 +72,7 @@ struct Lane {
     id: u32,
     running: Option<Job>,
     /// A stop, and the newest state behind it, or either.
-    waiting: Vec<Job, 2>,
+    waiting: heapless::Vec<Job, 2>,
 }
 
 impl Lane {
@@ -88,8 +87,8 @@ impl Lane {
 /// for those of its members that were posted before it.
 #[derive(Default)]
 pub struct Queue {
-    lanes: Vec<Lane, MAX_OWNERS>,
-    members: Vec<[u32; WORDS], MAX_GROUPS>,
+    lanes: Table<Lane, MAX_OWNERS>,
+    members: Table<[u32; WORDS], MAX_GROUPS>,
     serial: u64,
     next_lane: u32,
     superseded: u32,
@@ -98,7 +97,7 @@ pub struct Queue {
 impl Queue {
     /// Empty, without groups.
     pub const fn new() -> Queue {
-        Queue { lanes: Vec::new(), members: Vec::new(), serial: 0, next_lane: 0, superseded: 0 }
+        Queue { lanes: Table::new(), members: Table::new(), serial: 0, next_lane: 0, superseded: 0 }
     }
 
     /// Says which instances a group has.
@@ -124,7 +123,7 @@ impl Queue {
         let at = match self.lanes.iter().position(|l| l.owner == Some(owner)) {
             Some(at) => at,
             None => {
-                let lane = Lane { owner: Some(owner), id: self.next_lane, running: None, waiting: Vec::new() };
+                let lane = Lane { owner: Some(owner), id: self.next_lane, running: None, waiting: heapless::Vec::new() };
                 self.next_lane = self.next_lane.wrapping_add(1);
                 // As many lanes as there can be owners, and hooks of owners that are gone.
                 if self.lanes.push(lane).is_err() {

@@ -1,8 +1,7 @@
 //! Which instance is due next: a binary heap over instance numbers that knows where each stands, so
 //! that a changed deadline costs O(log n) and no stale timer can exist.
 
-use heapless::Vec;
-
+use crate::table::Table;
 use crate::vrrp::timing::Instant;
 
 const ABSENT: u16 = u16::MAX;
@@ -11,15 +10,15 @@ const ABSENT: u16 = u16::MAX;
 #[derive(Debug)]
 pub(super) struct Deadlines<const N: usize> {
     /// Instance numbers, heap-ordered by `due`.
-    heap: Vec<u8, N>,
+    heap: Table<u8, N>,
     /// Where each instance stands in `heap`, or [`ABSENT`].
-    place: [u16; N],
-    due: [Instant; N],
+    place: Box<[u16]>,
+    due: Box<[Instant]>,
 }
 
 impl<const N: usize> Deadlines<N> {
-    pub(super) const fn new() -> Self {
-        Deadlines { heap: Vec::new(), place: [ABSENT; N], due: [Instant(0); N] }
+    pub(super) fn new() -> Self {
+        Deadlines { heap: Table::with_room(N), place: vec![ABSENT; N].into(), due: vec![Instant(0); N].into() }
     }
 
     /// The earliest deadline and whose it is.

@@ -166,7 +166,7 @@ pub struct Router {
     groups: Table<GroupSlot, MAX_GROUPS>,
     /// What is tracked; parallel to the configuration's trackers.
     tracked: Table<Followed, MAX_TRACKS>,
-    index: FnvIndexMap<Key, u8, INDEX>,
+    index: Box<FnvIndexMap<Key, u8, INDEX>>,
     deadlines: Deadlines<MAX_INSTANCES>,
     /// When the next change of a link has lasted long enough to count.
     link_due: Option<Instant>,
@@ -186,7 +186,7 @@ impl Router {
             checks: Table::new(),
             groups: Table::new(),
             tracked: Table::new(),
-            index: FnvIndexMap::new(),
+            index: Box::default(),
             deadlines: Deadlines::new(),
             link_due: None,
             stats: GlobalStats::default(),

@@ -6,10 +6,10 @@ use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use heapless::Vec;
 use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr};
 use linux_raw_sys::if_packet::sockaddr_ll;
 
+use crate::table::{Full, Table};
 use crate::vrrp::packet::MAX_LEN;
 
 /// Messages that one call sends at most.
@@ -49,13 +49,13 @@ struct Letter<T> {
 
 /// Messages for one socket, each with a mark of the caller's.
 pub struct Outbox<T> {
-    letters: Vec<Letter<T>, MOST>,
-    bytes: Vec<u8, BYTES>,
+    letters: Table<Letter<T>, MOST>,
+    bytes: Table<u8, BYTES>,
 }
 
 impl<T: Copy> Default for Outbox<T> {
     fn default() -> Outbox<T> {
-        Outbox { letters: Vec::new(), bytes: Vec::new() }
+        Outbox { letters: Table::with_room(MOST), bytes: Table::with_room(BYTES) }
     }
 }
 
@@ -76,7 +76,7 @@ impl<T: Copy> Outbox<T> {
         let start = self.bytes.len();
         let put = pieces.iter().try_for_each(|piece| self.bytes.extend_from_slice(piece)).map_err(full);
         let letter = Letter { to, end: self.bytes.len(), mark };
-        if let Err(e) = put.and_then(|()| self.letters.push(letter).map_err(|_| full(Default::default()))) {
+        if let Err(e) = put.and_then(|()| self.letters.push(letter).map_err(|_| full(Full))) {
             self.bytes.truncate(start);
             return Err(e);
         }

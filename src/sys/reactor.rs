@@ -29,6 +29,7 @@ use rustix::event::epoll;
 
 use super::clock;
 use crate::config::model::MAX_LINKS;
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// Descriptors that can be registered: two sockets for each link, the daemon's own, and those of tasks.
@@ -95,7 +96,7 @@ struct Entry {
 pub struct Reactor {
     epoll: OwnedFd,
     precise: bool,
-    table: RefCell<Vec<Entry, MAX_FDS>>,
+    table: RefCell<Table<Entry, MAX_FDS>>,
 }
 
 impl Reactor {
@@ -103,7 +104,7 @@ impl Reactor {
     pub fn new() -> io::Result<Reactor> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let precise = precise::probe(epoll.as_fd());
-        Ok(Reactor { epoll, precise, table: RefCell::new(Vec::new()) })
+        Ok(Reactor { epoll, precise, table: RefCell::default() })
     }
 
     /// Whether deadlines are kept to the microsecond rather than to the millisecond.

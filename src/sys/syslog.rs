@@ -12,6 +12,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::clock;
 use crate::config::model::LogLevel;
+use crate::table::Table;
 use crate::vrrp::timing::{Instant, Micros};
 
 /// Bytes of a line at most.
@@ -208,17 +209,24 @@ const BURST: u8 = 5;
 /// After that, one in this time.
 const PERIOD: Micros = Micros::from_secs(10);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Class {
     tokens: u8,
     since: Instant,
     suppressed: u32,
 }
 
+impl Default for Class {
+    fn default() -> Class {
+        Class { tokens: BURST, since: Instant(0), suppressed: 0 }
+    }
+}
+
 /// Limits lines by class: a flood that changes its source with every packet is one class.
 #[derive(Clone, Debug)]
 pub struct Limiter<const N: usize> {
-    classes: [Class; N],
+    /// Those that were asked for, and all before them.
+    classes: Table<Class, N>,
 }
 
 impl<const N: usize> Default for Limiter<N> {
@@ -230,12 +238,15 @@ impl<const N: usize> Default for Limiter<N> {
 impl<const N: usize> Limiter<N> {
     /// Five lines of each class may be written at once, then one every ten seconds.
     pub const fn new() -> Self {
-        Limiter { classes: [Class { tokens: BURST, since: Instant(0), suppressed: 0 }; N] }
+        Limiter { classes: Table::new() }
     }
 
     /// Asks for a line of `class` (0…N-1; others are never written).
     pub fn allow(&mut self, class: usize, now: Instant) -> Verdict {
-        let Some(c) = self.classes.get_mut(class) else { return Verdict::Drop };
+        if self.classes.len() <= class && self.classes.resize_default(class + 1).is_err() {
+            return Verdict::Drop;
+        }
+        let c = &mut self.classes[class];
         let earned = now.since(c.since).0 / PERIOD.0;
         if earned >= (BURST - c.tokens) as u64 {
             c.tokens = BURST;

@@ -42,7 +42,7 @@ struct Slot {
 
 /// The table of children that have been started and not been waited for.
 pub struct Children {
-    slots: RefCell<[Option<Slot>; MAX_CHILDREN]>,
+    slots: RefCell<Box<[Option<Slot>]>>,
     /// Who waits until fewer run.
     crowd: RefCell<Option<Waker>>,
     /// Nobody else reaps what loses its parent.
@@ -59,7 +59,7 @@ impl Children {
     /// None.
     pub fn new() -> Children {
         Children {
-            slots: RefCell::new([const { None }; MAX_CHILDREN]),
+            slots: RefCell::new((0..MAX_CHILDREN).map(|_| None).collect()),
             crowd: RefCell::new(None),
             init: std::process::id() == 1,
         }

@@ -18,6 +18,7 @@ use crate::vrrp::timing::Instant;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Vmac {
     /// Its place in `links`, where it is bound by what made it and never by its name.
+    #[serde(skip)]
     link: u8,
     stage: Stage,
     /// It was set up.
@@ -41,6 +42,11 @@ enum Stage {
 impl Vmac {
     pub(super) const fn new(link: u8) -> Vmac {
         Vmac { link, stage: Stage::Absent, raised: false }
+    }
+
+    /// The same where `other` has its place.
+    pub(super) fn at_place_of(self, other: &Vmac) -> Vmac {
+        Vmac { link: other.link, ..self }
     }
 
     /// Nobody starts before it is known whether there will be one.

@@ -207,7 +207,10 @@ impl Core {
             return;
         }
         let refused = nftables::drop_incoming(&addresses);
-        self.refusing = !addresses.is_empty() && refused.is_ok();
+        if refused.is_ok() {
+            // Else all is as it was: a table that is there has to go in the end.
+            self.refusing = !addresses.is_empty();
+        }
         if let Err(e) = refused {
             log::error!(
                 "'accept off' has no effect, for the packet filter refuses (it needs nf_tables, on OpenWrt kmod-nft-core): {e}"

@@ -327,6 +327,24 @@ fn settings_are_put_back() {
     assert_eq!(link(&a, "vrrp4.51"), "");
 }
 
+/// They are put back also on an interface that had another name when the daemon began, and by another program.
+#[test]
+fn settings_are_put_back_on_an_interface_of_another_name() {
+    let (lab, a, _b, _client) = Lab::trio();
+    let now = |node: &Node| {
+        let read = |key: &str| node.ns().output("cat", &[&format!("/proc/sys/net/ipv4/conf/lan0/{key}")]).stdout;
+        [read("arp_ignore"), read("arp_announce")].map(|v| String::from_utf8_lossy(&v).trim().to_string())
+    };
+    let mut one = Picovrrp::start_until(&a, &V3.config("priority 150 vmac"), "MASTER");
+    a.ns().ip("link set eth0 name lan0");
+    assert_eq!(now(&a), ["1", "2"]);
+    assert!(one.command(&["upgrade"]).status.success(), "{}", one.process.log());
+    lab.wire().wait_many("adverts of a", 5, Instant::now(), SOON, |s| s.is_claim_of("a"));
+    one.terminate();
+    assert!(one.process.wait_exit(SOON).success());
+    assert_eq!((now(&a), link(&a, "vrrp4.51")), (["0", "0"].map(str::to_owned), String::new()));
+}
+
 #[test]
 fn a_link_of_that_name_that_is_not_ours_is_left_alone() {
     let (lab, a, _b, _client) = Lab::trio();

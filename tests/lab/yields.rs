@@ -93,7 +93,11 @@ fn a_yield_lasts_when_a_reload_gives_its_name_another_vrid() {
         t.one.write_config(&V3.config("priority 150").replace("vrid 51", vrid));
         assert!(t.one.command(&["reload"]).status.success());
         let one = t.one.instance();
-        assert_eq!((&one["yielded"], one["resume_s"].as_f64().is_some_and(|s| s < 60.0)), (&true.into(), true), "{one:#}");
+        assert_eq!(
+            (&one["yielded"], one["resume_s"].as_f64().is_some_and(|s| s < 60.0)),
+            (&true.into(), true),
+            "{one:#}"
+        );
     }
     observe(V3.active_down_interval(150) * 2);
     assert_eq!(t.lab.wire().count(start, |s| s.is_claim_of("a")), 0);

@@ -51,8 +51,9 @@ pub const MAX_CHECKS: usize = limit(option_env!("PICOVRRP_MAX_CHECKS"), 32);
 pub const MAX_TRACKS: usize = limit(option_env!("PICOVRRP_MAX_TRACKS"), 128);
 /// Bytes of all names together (`PICOVRRP_MAX_STRINGS`).
 pub const MAX_STRINGS: usize = limit(option_env!("PICOVRRP_MAX_STRINGS"), 8192);
-/// Network interfaces that all instances and addresses name together.
-pub const MAX_LINKS: usize = MAX_INSTANCES + 8;
+/// Network interfaces that all instances and addresses name together: each instance may be on one of its own, and
+/// have a macvlan above that. A place among them is a byte.
+pub const MAX_LINKS: usize = if MAX_INSTANCES < 123 { 2 * MAX_INSTANCES + 8 } else { 255 };
 /// Interfaces whose changes count after a delay (`PICOVRRP_MAX_DELAYS`).
 pub const MAX_DELAYS: usize = limit(option_env!("PICOVRRP_MAX_DELAYS"), 16);
 /// Multicast groups on one interface and family.

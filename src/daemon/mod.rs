@@ -486,6 +486,7 @@ impl Core {
     /// Writes which addresses and routes are ours.
     fn record(&mut self) {
         self.ownership_changed = false;
+        self.name_arps();
         let table = self.refusing || self.router.refused_addresses().next().is_some();
         // A full or broken file system does not keep a router from routing; what is lost is only the
         // knowledge of what to remove after a kill -9.

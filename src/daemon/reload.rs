@@ -120,6 +120,7 @@ impl Core {
         }
         self.read_all_addresses(now);
         self.record();
+        self.read_yields(now);
         self.write_yields();
         if !self.starting {
             self.handle(Event::Start, now);

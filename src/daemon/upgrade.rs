@@ -40,7 +40,7 @@ const PROBE: &str = "PICOVRRP_PROBE";
 pub const UNDERSTOOD: &str = "this state is understood";
 
 /// The version of the state: raised with every change of what is written, and of how another process is sent it.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 pub(super) const MAX_STATE: usize = 256 * 1024;
 
 /// How long the new program may think about the state, and how long we wait for hooks to end.
@@ -90,11 +90,14 @@ pub struct Saved {
     pub(super) numbers: Vec<(RawFd, RawFd)>,
     /// That process.
     pub(super) old: Option<Takeover>,
+    /// A program was to go on that could not.
+    fell_back: bool,
 }
 
 /// What is in it besides the router's state.
 pub(super) struct Rest {
     head: Head,
+    fell_back: bool,
     sockets: Vec<Socket>,
     pub(super) children: Vec<u32>,
     pub(super) runs: Table<Runs, MAX_CHECKS>,
@@ -105,7 +108,7 @@ impl Saved {
     pub fn new(bytes: Vec<u8>) -> Result<Saved, Broken> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Broken) };
         let head = Pieces(rest).take()?;
-        Ok(Saved { head, bytes, numbers: Vec::new(), old: None })
+        Ok(Saved { head, bytes, numbers: Vec::new(), old: None, fell_back: false })
     }
 
     /// Reads all of it; it must be for this configuration.
@@ -127,7 +130,8 @@ impl Saved {
         for _ in 0..checks {
             runs.push(pieces.take()?).map_err(|_| Broken)?;
         }
-        if pieces.0.is_empty() { Ok((router, Rest { head, sockets, children, runs })) } else { Err(Broken) }
+        let fell_back = self.fell_back;
+        if pieces.0.is_empty() { Ok((router, Rest { head, fell_back, sockets, children, runs })) } else { Err(Broken) }
     }
 
     /// Whether it could be gone on with.
@@ -163,11 +167,13 @@ impl Rest {
         self.sockets.iter().map(adopted).collect()
     }
 
-    /// It is done: whoever asked for it is told.
+    /// It is done, or has failed: whoever asked for it is told.
     pub(super) fn done(&self) {
         if let Some(Ok(client)) = self.head.client.map(adopt) {
             let mut buffer = [0; MAX_FRAME];
-            let frame = control::encode(&mut buffer, &Reply::End).unwrap_or(&[]);
+            let failed = Reply::Refused("the new program cannot go on, the old one does: the log says why");
+            let reply = if self.fell_back { failed } else { Reply::End };
+            let frame = control::encode(&mut buffer, &reply).unwrap_or(&[]);
             // Should it be gone, it is no matter.
             let _ = Connection::adopt(client).try_write(frame);
         }
@@ -196,7 +202,8 @@ impl Before {
     /// Reads what it left.
     pub fn read(&self) -> Result<Saved, String> {
         let bytes = adopt(self.state).and_then(|fd| handover::content(fd, MAX_STATE)).map_err(|e| e.to_string())?;
-        Saved::new(bytes).map_err(|_| "the state is of another version".to_owned())
+        let saved = Saved::new(bytes).map_err(|_| "the state is of another version".to_owned())?;
+        Ok(Saved { fell_back: self.program.is_none(), ..saved })
     }
 
     /// We go on.
@@ -207,9 +214,12 @@ impl Before {
 
     /// We cannot go on: the program before us does. Returns if it cannot either, with nothing left of it.
     pub fn fall_back(self) {
-        if let Some(program) = self.program {
+        if let Some(Ok(program)) = self.program.map(adopt) {
+            // What the kernel executes it by is open for that alone: the program itself is not to keep it.
+            self.program.into_iter().for_each(handover::release);
+            let path = format!("/proc/self/fd/{}", program.as_raw_fd());
             // Should it return, we start afresh.
-            let _ = handover::execute(&format!("/proc/self/fd/{program}"), STATE, &self.state.to_string());
+            let _ = handover::execute(&path, STATE, &self.state.to_string());
         }
         handover::release_all();
     }
@@ -257,6 +267,7 @@ impl Core {
         self.handle(Event::Routes, now);
         let version = env!("CARGO_PKG_VERSION");
         self.notice(log::Level::Info, &mut |t| match from {
+            None if rest.fell_back => ufmt::uwrite!(t, "not upgraded: goes on as picovrrp {}", version),
             None => ufmt::uwrite!(t, "upgraded: goes on as picovrrp {}", version),
             Some(pid) => ufmt::uwrite!(t, "taken over from process {}: goes on as picovrrp {}", pid, version),
         });
@@ -466,7 +477,7 @@ mod tests {
 
     const TEXT: &str = "check load file /n\n\
         instance lan on eth0 vrid 1 priority 255\n  address 192.0.2.254/24\n  route 10.0.0.0/8 via 192.0.2.9\n  track load\n\
-        instance wan on eth1 vrid 2\n  address 2001:db8::1/64\n  address fe80::5/64\ngroup both lan\n";
+        instance wan on eth1 vrid 2 vmac\n  address 2001:db8::1/64\n  address fe80::5/64\ngroup both lan\n";
 
     fn config(text: &str) -> Box<Config> {
         let (mut config, mut found) = (Box::new(Config::default()), Diagnostics::new());
@@ -543,11 +554,20 @@ mod tests {
             assert!(refused(whole.clone(), &TEXT.replace(from, to)), "{from}");
         }
         assert!(!refused(whole.clone(), &TEXT.replace("priority 255", "priority 254")));
-        // Whatever the bytes are, they are refused or read.
-        for at in 1..whole.len() {
+        // Whatever the bytes are, they are refused or gone on with.
+        for (at, flip) in (1..whole.len()).flat_map(|at| [0x41, 0xff, 0x02].map(|flip| (at, flip))) {
             let mut bad = whole.clone();
-            bad[at] ^= 0x41;
-            let _ = refused(bad, TEXT);
+            bad[at] ^= flip;
+            let restored = Saved::new(bad).and_then(|saved| saved.restore(config(TEXT)));
+            let Ok((mut router, _)) = restored else { continue };
+            let out = &mut |_: Action<'_>| {};
+            router.handle(Event::Start, Instant(6_000_000), out);
+            for _ in 0..8 {
+                let Some(due) = router.next_deadline().filter(|due| *due < Instant(1 << 60)) else { break };
+                router.handle(Event::Timeout { drained: true }, due, out);
+            }
+            router.handle(Event::LinkGone { ifindex: 2 }, Instant(7_000_000), out);
+            router.handle(Event::Stop, Instant(8_000_000), out);
         }
     }
 }

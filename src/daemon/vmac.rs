@@ -185,6 +185,15 @@ impl Core {
         self.arps.push(Arp { ifindex, name: name.clone(), was }).is_ok()
     }
 
+    /// Interfaces that were changed may have another name by now: an upgrade, or the next start, finds them by that.
+    pub(super) fn name_arps(&mut self) {
+        for at in 0..self.arps.len() {
+            if let Ok(name) = self.name_of(self.arps[at].ifindex) {
+                self.arps[at].name = name;
+            }
+        }
+    }
+
     /// Puts back what was changed on interfaces that no macvlan of ours needs any more.
     fn restore_arp(&mut self) {
         while let Some(at) = self.arps.iter().position(|a| !self.router.is_beneath_vmac(a.ifindex)) {
@@ -207,7 +216,10 @@ impl Core {
             return;
         }
         let refused = nftables::drop_incoming(&addresses);
-        self.refusing = !addresses.is_empty() && refused.is_ok();
+        if refused.is_ok() {
+            // Else all is as it was: a table that is there has to go in the end.
+            self.refusing = !addresses.is_empty();
+        }
         if let Err(e) = refused {
             log::error!(
                 "'accept off' has no effect, for the packet filter refuses (it needs nf_tables, on OpenWrt kmod-nft-core): {e}"

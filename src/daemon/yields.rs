@@ -82,14 +82,15 @@ impl Core {
         Some(())
     }
 
-    /// What was told to yield before we started, or its name was given to another, does so.
+    /// What was told to yield before we started, or before its name was given to another, does so.
     pub(super) fn read_yields(&mut self, now: Instant) {
         let mut buffer = vec![0; HEADER + MAX_ENTRY * MAX_INSTANCES];
         let found = self.run_dir.read_private(NAME, &mut buffer);
         let read = found.and_then(|bytes| {
             decode(bytes.unwrap_or(&[]), &mut |entry| {
                 let until = to_instant(entry.until);
-                if let Some(instance) = self.named(entry.name).filter(|_| until > now) {
+                let others = |i: &InstanceId| self.router.view(i.0 as usize).is_some_and(|v| v.yielded.is_none());
+                if let Some(instance) = self.named(entry.name).filter(|i| until > now && others(i)) {
                     self.router.handle(Event::Yield { instance, until }, now, &mut self.io);
                 }
             })

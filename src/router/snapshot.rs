@@ -73,9 +73,14 @@ impl Router {
             l.name = name;
         }
         for slot in &mut router.slots {
-            let (link, group) = (slot.link, slot.group);
+            let (link, group, vmac) = (slot.link, slot.group, slot.vmac);
             *slot = from.take()?;
             (slot.link, slot.group) = (link, group);
+            slot.vmac = match (slot.vmac, vmac) {
+                (Some(is), Some(here)) => Some(is.at_place_of(&here)),
+                (None, None) => None,
+                _ => return Err(Broken),
+            };
         }
         for vip in &mut router.vips {
             (vip.installed, vip.foreign) = from.take()?;

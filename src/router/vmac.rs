@@ -18,6 +18,7 @@ use crate::vrrp::timing::Instant;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Vmac {
     /// Its place in `links`, where it is bound by what made it and never by its name.
+    #[serde(skip)]
     link: u8,
     stage: Stage,
     /// It was set up.
@@ -41,6 +42,11 @@ enum Stage {
 impl Vmac {
     pub(super) const fn new(link: u8) -> Vmac {
         Vmac { link, stage: Stage::Absent, raised: false }
+    }
+
+    /// The same where `other` has its place.
+    pub(super) fn at_place_of(self, other: &Vmac) -> Vmac {
+        Vmac { link: other.link, ..self }
     }
 
     /// Nobody starts before it is known whether there will be one.
@@ -76,10 +82,10 @@ impl Router {
         })
     }
 
-    /// The macvlans that are ours, or may be made: their names.
+    /// The macvlans that are ours, or about to be made: their names.
     pub fn own_vmacs(&self) -> impl Iterator<Item = (InstanceId, &str)> {
         let own = |(i, vmac): (usize, Vmac)| {
-            (vmac.stage != Stage::Foreign)
+            matches!(vmac.stage, Stage::Awaited | Stage::There)
                 .then(|| (InstanceId(i as u8), self.config.str(self.config.instances[i].vmac)))
         };
         self.slots.iter().enumerate().filter_map(|(i, s)| Some((i, s.vmac?))).filter_map(own)
@@ -184,7 +190,14 @@ impl Router {
         }
     }
 
+    /// Sets the macvlan up. With each advert once more if it is still down: the kernel refuses while another link
+    /// on the interface beneath has its MAC address and is up.
     pub(super) fn raise_vmac(&mut self, i: usize, out: &mut dyn Actions) {
+        let slot = &self.slots[i];
+        let still_down = |v: Vmac| v.stage == Stage::There && v.raised && !self.links[v.link as usize].up;
+        if slot.vmac.is_some_and(still_down) && self.links[slot.link as usize].up {
+            self.act_on_vmac(i, out);
+        }
         self.set_vmac(i, true, out);
     }
 

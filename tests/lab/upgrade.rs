@@ -193,11 +193,13 @@ fn a_new_program_that_fails_gives_way_to_the_old_one() {
             file.display()
         ),
     );
-    let (start, before) = (Instant::now(), t.one.instance());
+    let open = |pid: u32| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let (start, before, kept) = (Instant::now(), t.one.instance(), open(t.one.process.pid()));
     let done = t.one.command(&["upgrade", &new.to_string_lossy()]);
-    assert!(done.status.success(), "{}{}", String::from_utf8_lossy(&done.stderr), t.one.process.log());
-    let log = t.one.process.log();
+    let (said, log) = (String::from_utf8_lossy(&done.stderr).into_owned(), t.one.process.log());
+    assert_eq!((done.status.code(), said.contains("the old one does")), (Some(3), true), "{said}{log}");
     assert!(log.contains("cannot go on after an upgrade") && !log.contains("starts afresh"), "{log}");
+    assert!(log.contains("not upgraded: goes on as picovrrp"), "{log}");
     assert!(t.one.process.running());
     assert_eq!(exe(&t.one), fs::canonicalize(BINARY).expect("it is there"));
     assert_eq!(fs::read_to_string(format!("/proc/{}/comm", t.one.process.pid())).expect("it runs"), "picovrrp\n");
@@ -206,6 +208,7 @@ fn a_new_program_that_fails_gives_way_to_the_old_one() {
     assert_eq!((&after["state"], &after["transitions"]), (&"MASTER".into(), &before["transitions"]));
     assert_eq!(t.lab.wire().count(start, |s| s.is_claim_of("b") || s.is_farewell_of("a")), 0);
     t.two.wait_state("BACKUP", SOON);
+    wait_until("it keeps nothing of the other program open", SOON, || open(t.one.process.pid()) == kept);
 }
 
 #[test]

@@ -82,6 +82,30 @@ fn a_yield_for_a_while_ends_by_itself_through_a_restart_too() {
     }
 }
 
+/// It belongs to the name: whoever works on the machine is not surprised by a file that changes meanwhile.
+#[test]
+fn a_yield_lasts_when_a_reload_gives_its_name_another_vrid() {
+    let mut t = Two::start(V3, "", "");
+    assert!(t.one.command(&["yield", "lan", "for", "60s"]).status.success());
+    t.two.wait_state("MASTER", SOON);
+    let start = Instant::now();
+    for vrid in ["vrid 52", "vrid 53"] {
+        t.one.write_config(&V3.config("priority 150").replace("vrid 51", vrid));
+        assert!(t.one.command(&["reload"]).status.success());
+        let one = t.one.instance();
+        assert_eq!(
+            (&one["yielded"], one["resume_s"].as_f64().is_some_and(|s| s < 60.0)),
+            (&true.into(), true),
+            "{one:#}"
+        );
+    }
+    observe(V3.active_down_interval(150) * 2);
+    assert_eq!(t.lab.wire().count(start, |s| s.is_claim_of("a")), 0);
+    assert!(t.one.command(&["resume", "lan"]).status.success());
+    assert!(t.one.command(&["reload"]).status.success());
+    t.one.wait_state("MASTER", SOON);
+}
+
 #[test]
 fn what_is_not_there_cannot_yield_and_words_are_checked() {
     let (_lab, a, _b, _client) = Lab::trio();

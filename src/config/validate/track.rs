@@ -104,7 +104,7 @@ impl Assembler<'_> {
         let Some(at) = self.link_too_many() else { return };
         self.diag.error(at, &mut |t| {
             uwrite!(t, "more than {} interfaces in all instances, groups and checks (MAX_LINKS): ", MAX_LINKS)?;
-            t.write_str("a build with PICOVRRP_MAX_INSTANCES=N in the environment raises the limit to N + 8")
+            t.write_str("a build with PICOVRRP_MAX_INSTANCES=N in the environment raises the limit to 2 N + 8")
         });
     }
 

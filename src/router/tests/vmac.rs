@@ -131,6 +131,24 @@ fn by_hand() {
     assert!(l.is_active());
 }
 
+/// The kernel does not let it go up: tried again with each advert, for as long as the interface beneath is up.
+#[test]
+fn kept_down() {
+    let mut l = begun(virtual_one());
+    l.fire();
+    l.took();
+    let advert = "advert 100 of 0 from 192.0.2.1 to 224.0.0.18 virtually";
+    for _ in 0..2 {
+        l.fire();
+        assert_eq!(l.took(), [advert, "set 20 up"]);
+    }
+    l.macvlan(MACVLAN, true);
+    l.fire();
+    assert_eq!(l.took(), [advert]);
+    l.hear(200, PEER);
+    assert_eq!(l.without_rebinds()[0], "set 20 down");
+}
+
 /// The interface beneath goes and comes back under another index: the macvlan is removed, for it may
 /// stand in another namespace now, and made anew.
 #[test]
@@ -162,6 +180,7 @@ fn another_mtu() {
 #[test]
 fn foreign() {
     let mut l = Lab::blank(config(&[virtual_one()]));
+    assert_eq!(l.r.own_vmacs().count(), 0, "what is to come may be somebody else's");
     l.link(ETH0, "eth0", true);
     l.macvlan(9, true);
     l.has(ETH0, &["192.0.2.1/24"]);

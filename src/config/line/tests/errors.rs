@@ -549,6 +549,12 @@ fn limits() {
         assert_eq!(said.matches(&raise("MAX_STRINGS")).count(), 1, "{said}");
     }
 
+    // Every instance may be on an interface of its own, with a macvlan above that.
+    let text: String = (1..=MAX_INSTANCES.min(123))
+        .map(|i| format!("instance i{i} on v{i} vrid {i} address 10.1.0.{i} vmac m{i}\n"))
+        .collect();
+    assert_eq!(read(&text).1, "");
+
     let mut text = String::from("instance a on eth0 vrid 1 address 10.0.0.1\n");
     for i in 0..MAX_LINKS {
         text.push_str(&format!("address 10.1.{}.{} dev v{i} excluded\n", i / 250, 1 + i % 250));
@@ -557,7 +563,7 @@ fn limits() {
         read(&text).1,
         format!(
             "f:1:10: more than {MAX_LINKS} interfaces in all instances, groups and checks (MAX_LINKS): \
-             a build with PICOVRRP_MAX_INSTANCES=N in the environment raises the limit to N + 8\n"
+             a build with PICOVRRP_MAX_INSTANCES=N in the environment raises the limit to 2 N + 8\n"
         )
     );
 }

@@ -105,7 +105,7 @@ if command -v systemd-analyze >/dev/null; then
 else
     echo "skip systemd-analyze is not here"
 fi
-for line in Type=exec KillMode=process Restart=always "RestartPreventExitStatus=1 2" TimeoutStopSec=40; do
+for line in Type=exec KillMode=process StartLimitIntervalSec=0 Restart=always "RestartPreventExitStatus=1 2" TimeoutStopSec=40; do
     grep -qx "$line" cross/debian/picovrrp.service || wrong "$line is not in the unit"
 done
 

@@ -193,4 +193,49 @@ mod tests {
             }
         }
     }
+
+    /// Input: some thousand steps, each of which takes a block, changes one's size or gives one back, of all sizes.
+    /// Output: every byte of a block is what was last written to it, whatever the others do.
+    #[test]
+    fn no_block_lies_in_another() {
+        let heap = Heap::new();
+        let mut seed = 1u32;
+        let mut random = |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 17;
+            seed ^= seed << 5;
+            seed as usize % below
+        };
+        let mut held: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        // SAFETY: a block is used within its size for as long as it is held, and given back with its layout.
+        unsafe {
+            for step in 0..8_000 {
+                let most = [40, 700, 5_000, 20_000][random(4)];
+                let (size, mark) = (1 + random(most), step as u8);
+                let at = random(held.len() + 1);
+                let (block, l) = match held.get(at).copied() {
+                    Some((block, l, old)) => {
+                        assert!(std::slice::from_raw_parts(block, l.size()).iter().all(|b| *b == old), "step {step}");
+                        held.swap_remove(at);
+                        if held.len() > 150 || random(4) == 0 {
+                            heap.dealloc(block, l);
+                            continue;
+                        }
+                        let block = heap.realloc(block, l, size);
+                        let kept = std::slice::from_raw_parts(block, l.size().min(size));
+                        assert!(kept.iter().all(|b| *b == old), "step {step}: {l:?} to {size}");
+                        (block, layout(size, l.align()))
+                    }
+                    None => {
+                        let l = layout(size, [1, 8, 16, 64, 4096][random(5)]);
+                        (heap.alloc_zeroed(l), l)
+                    }
+                };
+                assert!(!block.is_null() && block as usize % l.align() == 0, "step {step}");
+                block.write_bytes(mark, l.size());
+                held.push((block, l, mark));
+            }
+            held.into_iter().for_each(|(block, l, _)| heap.dealloc(block, l));
+        }
+    }
 }

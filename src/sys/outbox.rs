@@ -113,7 +113,7 @@ impl<T: Copy> Outbox<T> {
         }
         let mut at = 0;
         while let Some(letter) = self.letters.get(at) {
-            at += match send(socket, headers[at].as_mut_ptr(), self.letters.len() - at) {
+            at += match send(socket, headers[at..].as_mut_ptr().cast(), self.letters.len() - at) {
                 Ok(n) => n.max(1),
                 // Of the first of them: those before it were sent.
                 Err(e) => {

@@ -36,8 +36,9 @@ const HANDLED: [(c_int, Signal); 6] = [
 ];
 
 fn set_of(signals: &[(c_int, Signal)]) -> sigset_t {
-    let mut set = MaybeUninit::<sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the whole set; sigaddset gets an initialised one and valid numbers.
+    // musl's sigemptyset writes to the part that the kernel knows, and not to the rest.
+    let mut set = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: the set is plain integers, all of them written; sigaddset gets an empty one and valid numbers.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for (number, _) in signals {

@@ -105,7 +105,7 @@ if command -v systemd-analyze >/dev/null; then
 else
     echo "skip systemd-analyze is not here"
 fi
-for line in Type=exec KillMode=process Restart=always "RestartPreventExitStatus=1 2" TimeoutStopSec=40; do
+for line in Type=exec KillMode=process StartLimitIntervalSec=0 Restart=always "RestartPreventExitStatus=1 2" TimeoutStopSec=40; do
     grep -qx "$line" cross/debian/picovrrp.service || wrong "$line is not in the unit"
 done
 
@@ -117,5 +117,14 @@ try cross/deb arm64 --binary "$tmp/nosuch" --out "$tmp/debn"
 refused "no binary '$tmp/nosuch'; build it with 'cross/build aarch64'"
 try deb arm64 --out /proc/nosuch
 refused "cannot write to '/proc/nosuch'"
+# A file that belongs into it is not there: no package without it.
+mkdir "$tmp/part"
+tar -cf - --exclude=cross/out cross targets docs README.md LICENSE-MIT LICENSE-APACHE Cargo.toml | tar -C "$tmp/part" -xf -
+for file in docs/status.md LICENSE-MIT cross/debian/prerm; do
+    mv "$tmp/part/$file" "$tmp/gone"
+    try "$tmp/part/cross/deb" armhf --binary "$tmp/small" --out "$tmp/debn"
+    [ "$status" = 1 ] || wrong "made without $file: $said"
+    mv "$tmp/gone" "$tmp/part/$file"
+done
 [ -z "$(ls -A "$tmp/debn" 2>/dev/null)" ] || wrong "left behind: $(ls -A "$tmp/debn")"
 ok "deb: an unlisted architecture, a missing binary, an unwritable directory: a line that says so, and nothing left"

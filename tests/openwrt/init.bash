@@ -62,7 +62,19 @@ for wrong in 0 100 x '5 --uci /tmp/x'; do
     same "calls with realtime '$wrong'" "$(calls)" <<<"$(idle picovrrp)"
     grep -q "^daemon.err picovrrp: $config: realtime '$wrong': expected a priority from 1 to 99$" "$root/log"
 done
-ok "init: realtime, lock_memory, firewall; a realtime that is none starts nothing"
+for wrong in '/etc/my vrrp.conf' 'picovrrp.conf'; do
+    # It is right, and there for who looks from here.
+    printf 'instance lan on br-lan vrid 51 priority 150\n  address 192.168.1.1/24\n' >"$root/$wrong"
+    for option in config_file uci_file; do
+        uci_file "$config" "option $option '$wrong'"
+        forget
+        try service start
+        [ "$status" = 1 ] || wrong "$option '$wrong': exit status $status"
+        same "calls with $option '$wrong'" "$(calls)" <<<"$(idle picovrrp)"
+        grep -q "^daemon.err picovrrp: $config: '$wrong': expected a file's whole path, without blanks$" "$root/log"
+    done
+done
+ok "init: realtime, lock_memory, firewall; a realtime or a file that is none starts nothing"
 
 # A file in our own language, by option.
 uci_file "$config" "option config_file '/etc/picovrrp.conf'"

@@ -104,7 +104,7 @@ impl Inbox {
             header.msg_hdr.msg_controllen = CONTROL as _;
         }
         let n = loop {
-            match receive(socket, headers[0].as_mut_ptr(), most) {
+            match receive(socket, headers.as_mut_ptr().cast(), most) {
                 Ok(n) => break n.min(most),
                 Err(e) => match e.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(0),

@@ -70,6 +70,11 @@ pub(crate) fn of(what: &str, case: &str) -> Vec<&'static Bound> {
     BOUNDS.iter().filter(|(w, c, _)| *w == what && *c == case).map(|(.., bound)| bound).collect()
 }
 
+/// The rows that have bounds.
+pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BOUNDS.iter().map(|(what, case, _)| (*what, *case))
+}
+
 /// Whether a row belongs into the short table.
 pub(crate) fn headline(what: &str, case: &str) -> bool {
     !of(what, case).is_empty() || HEADLINES.contains(&(what, case))

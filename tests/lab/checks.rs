@@ -4,13 +4,14 @@
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::support::lab::{Lab, Node};
 use crate::support::picovrrp::{BINARY, Picovrrp};
+use crate::support::script::{program, script};
 use crate::support::two::V3;
 use crate::support::{SOON, ms, observe, wait_for, wait_until};
 
@@ -48,15 +49,6 @@ impl Checked {
             (good && status["instances"][0]["effective_priority"] == effective).then(|| status["checks"][0].clone())
         })
     }
-}
-
-/// An executable script in a directory of its own.
-fn script(dir: &Path, name: &str, body: &str) -> PathBuf {
-    fs::create_dir_all(dir).expect("a directory");
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is executable");
-    path
 }
 
 #[test]
@@ -192,7 +184,7 @@ fn processes_by_name_and_command_line() {
     let copy = |lab: &Lab| lab.dir().join(format!("pv{}", std::process::id()));
     let t = Checked::start(
         |lab, _| {
-            fs::copy("/bin/sleep", copy(lab)).expect("a copy of sleep");
+            program("/bin/sleep", &copy(lab));
             format!("process {} full-command params 7777 {OFTEN}", copy(lab).display())
         },
         "track it weight -60",
@@ -423,7 +415,7 @@ fn a_reload_does_not_cut_a_process_checks_delay_short() {
     let name = format!("pd{}", std::process::id());
     let t = Checked::start(
         |lab, _| {
-            fs::copy("/bin/sleep", lab.dir().join(&name)).expect("a copy of sleep");
+            program("/bin/sleep", &lab.dir().join(&name));
             format!("process {name} every 100ms delay 3s")
         },
         "track it weight -60",

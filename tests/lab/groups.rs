@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::support::lab::{Lab, Node, VIP4};
 use crate::support::picovrrp::Picovrrp;
 use crate::support::pinger::Pinger;
+use crate::support::script::script;
 use crate::support::{SOON, ms, observe, wait_until};
 
 const WAN: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 254));
@@ -29,11 +29,8 @@ fn told(lab: &Lab, node: &str) -> PathBuf {
 }
 
 fn config(lab: &Lab, node: &str, priority: u8, more: &str) -> String {
-    let dir = lab.dir().join("hooks");
-    fs::create_dir_all(&dir).expect("a directory");
-    let note = dir.join(format!("note-{node}"));
-    fs::write(&note, format!("#!/bin/sh\necho \"$@\" >> {}\n", told(lab, node).display())).expect("a script");
-    fs::set_permissions(&note, fs::Permissions::from_mode(0o755)).expect("executable");
+    let body = format!("echo \"$@\" >> {}", told(lab, node).display());
+    let note = script(&lab.dir().join("hooks"), &format!("note-{node}"), &body);
     let note = note.display();
     format!(
         "defaults {FAST} priority {priority}\n\

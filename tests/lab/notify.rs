@@ -3,21 +3,13 @@
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::lab::{Lab, VIP4};
 use crate::support::picovrrp::{BINARY, Picovrrp};
+use crate::support::script::script;
 use crate::support::two::V3;
 use crate::support::{SOON, wait_until};
-
-/// An executable script in a directory of its own.
-fn script(dir: &Path, name: &str, body: &str) -> PathBuf {
-    fs::create_dir_all(dir).expect("a directory");
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is executable");
-    path
-}
 
 fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()

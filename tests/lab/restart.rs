@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::support::picovrrp::BINARY;
 use crate::support::process::Process;
+use crate::support::script::program;
 use crate::support::{Lab, Picovrrp, SOON, Two, V3, VIP4, observe, wait_until};
 
 #[test]
@@ -147,7 +148,7 @@ fn without_permission_it_names_the_capability() {
     let home = lab.dir().join("nobody");
     let (binary, config, run) = (home.join("picovrrp"), home.join("picovrrp.conf"), home.join("run"));
     fs::create_dir_all(&home).expect("a directory");
-    fs::copy(BINARY, &binary).expect("a copy of the binary");
+    program(BINARY, &binary);
     fs::write(&config, V3.config("priority 150")).expect("a file");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("our own directory");
     std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("root gives a directory away");

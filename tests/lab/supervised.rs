@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::upgrade::FAST;
-use crate::support::script::{lines, script};
+use crate::support::script::{self, lines, script};
 use crate::support::{Lab, Picovrrp, SOON, Sighting, VIP4, ms, wait_for, wait_until};
 
 /// As procd does: no input, output through a pipe that another process reads, again after every end whatever it
@@ -74,7 +74,7 @@ fn goes_on(supervisor: &str) {
     let pid = wait_for("the process", SOON, || number(&seen.join("started")));
     let before = identity(pid);
     let binary = lab.dir().join("next");
-    fs::copy(crate::support::picovrrp::BINARY, &binary).expect("a copy");
+    script::program(crate::support::picovrrp::BINARY, &binary);
     let start = Instant::now();
     let mut gaps = Vec::new();
     for _ in 0..4 {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::picovrrp::BINARY;
-use crate::support::script::{lines, script};
+use crate::support::script::{lines, program, script};
 use crate::support::{Flavour, Lab, Picovrrp, Pinger, SOON, Two, V3, VIP4, ms, observe, wait_until};
 
 /// As fast as an upgrade must be able to follow.
@@ -20,8 +20,7 @@ fn exe(daemon: &Picovrrp) -> PathBuf {
 fn copy(dir: &Path, name: &str) -> PathBuf {
     fs::create_dir_all(dir).expect("a directory");
     let path = dir.join(name);
-    fs::copy(BINARY, &path).expect("a copy");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    program(BINARY, &path);
     path
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::kit::{effective, wait_instance};
-use crate::support::script::{lines, replace, script};
+use crate::support::script::{lines, program, replace, script};
 use crate::support::{Lab, Node, Picovrrp, SOON, VIP4, wait_until};
 
 /// Checks of several seconds, several times in a row.
@@ -213,7 +213,7 @@ impl Server {
         let name = format!("{name}{}{}", std::process::id() % 100_000, node.name());
         let file = node.dir().join(&name);
         let sleep = ["/usr/bin/sleep", "/bin/sleep"].into_iter().find(|p| Path::new(p).exists()).expect("a sleep");
-        std::fs::copy(sleep, file).expect("a program of its own name");
+        program(sleep, &file);
         let mut server = Server { node: node.clone(), name, child: None };
         server.start();
         server

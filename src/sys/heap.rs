@@ -231,7 +231,7 @@ mod tests {
                         (heap.alloc_zeroed(l), l)
                     }
                 };
-                assert!(!block.is_null() && (block as usize).is_multiple_of(l.align()), "step {step}");
+                assert_eq!((block.is_null(), block as usize % l.align()), (false, 0), "step {step}");
                 block.write_bytes(mark, l.size());
                 held.push((block, l, mark));
             }

@@ -27,6 +27,10 @@ impl Router {
                 if was != until {
                     out.act(Action::Report(Report::Yielded { instance: InstanceId(m as u8), until }));
                 }
+                if until.is_some() && self.slots[m].stale {
+                    // What an earlier run left is not to be found active by whoever works on the machine.
+                    self.uninstall(m, out);
+                }
                 self.rearm(m);
             }
         }

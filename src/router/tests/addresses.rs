@@ -149,6 +149,19 @@ fn stale_until_another_speaks() {
     }
 }
 
+/// …or until it is told to stay Backup…
+#[test]
+fn stale_until_a_yield() {
+    for before in [false, true] {
+        let mut l = stale(before);
+        let until = crate::router::FOR_EVER;
+        l.event(Event::Yield { instance: crate::router::event::InstanceId(0), until });
+        assert_eq!(l.took(), ["Yielded", "remove 192.0.2.254/24 on 2"]);
+        l.event(Event::Resume(crate::router::event::InstanceId(0)));
+        assert_eq!(l.took(), ["Yielded"]);
+    }
+}
+
 /// …or until a fault…
 #[test]
 fn stale_until_a_fault() {

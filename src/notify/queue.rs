@@ -123,7 +123,8 @@ impl Queue {
         let at = match self.lanes.iter().position(|l| l.owner == Some(owner)) {
             Some(at) => at,
             None => {
-                let lane = Lane { owner: Some(owner), id: self.next_lane, running: None, waiting: heapless::Vec::new() };
+                let lane =
+                    Lane { owner: Some(owner), id: self.next_lane, running: None, waiting: heapless::Vec::new() };
                 self.next_lane = self.next_lane.wrapping_add(1);
                 // As many lanes as there can be owners, and hooks of owners that are gone.
                 if self.lanes.push(lane).is_err() {

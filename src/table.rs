@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 /// At most `N` of `T`, on the heap. It has the methods of a `heapless::Vec`, but takes the room of what is in it
 /// rather than of all there may be, and is moved without a copy of that. For what grows while a configuration is
-/// read or comes into force; what an advert or a timer needs has [its room](Table::with_room) from the start.
+/// read or comes into force; what an advert or a timer needs has [its room](Table::roomy) from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table<T, const N: usize>(Vec<T>);
 
@@ -13,6 +13,12 @@ impl<T, const N: usize> Table<T, N> {
     /// An empty one, which takes no memory.
     pub const fn new() -> Table<T, N> {
         Table(Vec::new())
+    }
+
+    /// An empty one with room for all: nothing more is allocated. What is not used is never touched either, so it
+    /// costs no memory where it is large.
+    pub fn roomy() -> Table<T, N> {
+        Table::with_room(N)
     }
 
     /// An empty one with room for `len`, so that as many go in without an allocation.
@@ -122,15 +128,6 @@ impl<T, const N: usize> Deref for Table<T, N> {
 impl<T, const N: usize> DerefMut for Table<T, N> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
-    }
-}
-
-impl<T, const N: usize> IntoIterator for Table<T, N> {
-    type Item = T;
-    type IntoIter = alloc::vec::IntoIter<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 

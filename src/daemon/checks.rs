@@ -79,9 +79,20 @@ impl Tasks {
         core: &Rc<RefCell<Core>>,
     ) {
         let generation = core.borrow().generation;
-        if self.generation == Some(generation) {
-            return;
+        if self.generation != Some(generation) {
+            self.begin(executor, context, children, core, generation);
         }
+    }
+
+    #[inline(never)]
+    fn begin<'a>(
+        &mut self,
+        executor: &LocalExecutor<'a>,
+        context: &'a Context,
+        children: &'a Children,
+        core: &Rc<RefCell<Core>>,
+        generation: u32,
+    ) {
         self.generation = Some(generation);
         // Scripts that run are killed.
         self.tasks.clear();

@@ -95,18 +95,18 @@ impl Io {
             outbox: Outbox::default(),
             way: ANNOUNCER,
             recorded: vec![false; MAX_ADDRESSES].into(),
-            unrecorded: Table::new(),
+            unrecorded: Table::roomy(),
             recorded_routes: vec![false; MAX_ROUTES].into(),
-            late_routes: Table::new(),
+            late_routes: Table::roomy(),
             recorded_vmacs: vec![false; MAX_INSTANCES].into(),
-            vmacs: Table::new(),
+            vmacs: Table::roomy(),
             vmacs_removed: false,
-            bridges: Table::new(),
-            outcomes: Table::new(),
-            rebinds: Table::new(),
-            notes: Table::new(),
+            bridges: Table::roomy(),
+            outcomes: Table::roomy(),
+            rebinds: Table::roomy(),
+            notes: Table::roomy(),
             lost_notes: 0,
-            promoting: Table::new(),
+            promoting: Table::roomy(),
         }
     }
 
@@ -312,7 +312,7 @@ impl Actions for Io {
             Action::SendAdvert { ifindex, mac: Some(mac), source, destination, payload, .. } => {
                 self.turn(ANNOUNCER);
                 let put = self.outbox.advert(System::Send, ifindex, mac, (source, destination), payload);
-                return self.sent(System::Send, put);
+                self.sent(System::Send, put);
             }
             Action::SendAdvert { ifindex, source, destination, payload, .. } => {
                 let way = self.find(ifindex, Family::of(source));
@@ -321,18 +321,32 @@ impl Actions for Io {
                     Some(socket) => socket.post(&mut self.outbox, System::Send, source, destination, payload),
                     None => Err(io::Error::from_raw_os_error(libc::ENODEV)),
                 };
-                return self.sent(System::Send, put);
+                self.sent(System::Send, put);
             }
             Action::Announce { ifindex, mac, ip } => {
                 self.turn(ANNOUNCER);
                 let put = self.outbox.announce(System::Announce, ifindex, mac, ip);
-                return self.sent(System::Announce, put);
+                self.sent(System::Announce, put);
             }
-            Action::Changed(t) => return self.note(Note::Changed(t)),
-            Action::GroupChanged(t) => return self.note(Note::GroupChanged(t)),
-            Action::Report(r) => return self.note(Note::Report(r)),
-            _ => {}
+            Action::Changed(t) => self.note(Note::Changed(t)),
+            Action::GroupChanged(t) => self.note(Note::GroupChanged(t)),
+            Action::Report(r) => self.note(Note::Report(r)),
+            action => self.change(action),
         }
+    }
+}
+
+impl Io {
+    /// Whether nothing of the last step waits to be carried out.
+    pub(super) fn is_settled(&self) -> bool {
+        let Io { rebinds, unrecorded, late_routes, outcomes, notes, vmacs, vmacs_removed, lost_notes, .. } = self;
+        let lists = [rebinds.len(), unrecorded.len(), late_routes.len(), outcomes.len(), notes.len(), vmacs.len()];
+        lists.iter().all(|len| *len == 0) && !vmacs_removed && *lost_notes == 0
+    }
+
+    // Rare: its code is to lie apart from what an advert runs through.
+    #[inline(never)]
+    fn change(&mut self, action: Action<'_>) {
         // In the router's order: what was to be sent before the rest is done leaves before that.
         self.flush();
         match action {
@@ -378,7 +392,7 @@ impl Actions for Io {
                     None => drop(self.rebinds.push((ifindex, family, afresh))),
                 }
             }
-            // Seen to above.
+            // Seen to by `act`.
             Action::SendAdvert { .. }
             | Action::Announce { .. }
             | Action::Changed(_)

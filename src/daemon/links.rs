@@ -113,6 +113,7 @@ impl Core {
     }
 
     /// What netlink tells: links at once, addresses by reading the interface's list again.
+    #[inline(never)]
     pub(super) fn notices(&mut self, monitor: &mut Monitor, now: Instant) {
         let (mut overrun, mut less, mut more) = (false, false, false);
         let received = monitor.recv(|notice| match notice {

@@ -209,7 +209,7 @@ impl Daemon {
             check_limiter: Limiter::new(),
             priority_limiter: Limiter::new(),
             addresses: AddressList::with_room(room),
-            dirty: Table::new(),
+            dirty: Table::roomy(),
             route_watch: None,
             arps: Table::new(),
             refusing: false,
@@ -223,7 +223,7 @@ impl Daemon {
             stopping: None,
             coming: None,
             last_reload: None,
-            waiting: Table::new(),
+            waiting: Table::roomy(),
             upgrade: None,
             upgrading: false,
             upgrade_failed: String::new(),
@@ -273,6 +273,7 @@ impl Daemon {
     }
 
     /// Runs until it has stopped, or `done` says so; that is asked after each wake-up.
+    #[inline(never)]
     pub fn run_until(&mut self, done: &mut dyn FnMut(&Router) -> bool) -> io::Result<()> {
         let Daemon { core, clients, context, children, reactor, monitor, signals, listener, ready, inbox } = self;
         let (clients, context, children) = (&*clients, &**context, &*children);
@@ -337,18 +338,7 @@ impl Daemon {
                     MONITOR => core.borrow_mut().notices(monitor, now),
                     ROUTES => core.borrow_mut().routes_told(now),
                     SIGNALS => core.borrow_mut().signals(signals, children, now),
-                    LISTENER => {
-                        // A client that is gone again is no matter.
-                        if let Ok(Some(connection)) = listener.accept() {
-                            if let Some(uid) = connection.stranger() {
-                                core.borrow_mut().turn_away(&connection, uid, now);
-                            } else if clients.admit() {
-                                core.borrow_mut().calm_at = Some(now + CALM);
-                                let task = clients::serve(clients, context, children, core.clone(), connection);
-                                spawn(&executor, task).detach();
-                            }
-                        }
-                    }
+                    LISTENER => admit(&executor, clients, context, children, core, listener, now),
                     Token(n) if (FIRST_SOCKET..FIRST_TASK).contains(&n) => {
                         core.borrow_mut().receive((n - FIRST_SOCKET) as usize, inbox, now);
                     }
@@ -379,6 +369,27 @@ impl Daemon {
         // The number may be another process's soon.
         let _ = core.run_dir.remove(crate::sys::files::PID);
         log::info!("stopped");
+    }
+}
+
+/// Lets a client in.
+#[inline(never)]
+fn admit<'a>(
+    executor: &LocalExecutor<'a>,
+    clients: &'a Clients,
+    context: &'a Context,
+    children: &'a Children,
+    core: &Rc<RefCell<Core>>,
+    listener: &Listener,
+    now: Instant,
+) {
+    // A client that is gone again is no matter.
+    let Ok(Some(connection)) = listener.accept() else { return };
+    if let Some(uid) = connection.stranger() {
+        core.borrow_mut().turn_away(&connection, uid, now);
+    } else if clients.admit() {
+        core.borrow_mut().calm_at = Some(now + CALM);
+        spawn(executor, clients::serve(clients, context, children, core.clone(), connection)).detach();
     }
 }
 
@@ -440,6 +451,14 @@ impl Core {
     /// Carries out what could not be done inside the router's step.
     fn settle(&mut self, now: Instant) {
         self.io.flush();
+        if self.ownership_changed || !self.io.is_settled() {
+            self.settle_rest(now);
+        }
+    }
+
+    // Rare: its code is to lie apart from what an advert runs through.
+    #[inline(never)]
+    fn settle_rest(&mut self, now: Instant) {
         self.settle_vmacs(now);
         while let Some((ifindex, family, afresh)) = self.io.rebinds.pop() {
             let listen = self.router.listeners(ifindex, family);
@@ -447,17 +466,19 @@ impl Core {
         }
         if !self.io.unrecorded.is_empty() || !self.io.late_routes.is_empty() || self.ownership_changed {
             self.record();
-            let late = core::mem::take(&mut self.io.unrecorded);
-            for id in late {
-                if let Some(spec) = self.router.address_spec(id) {
+            for k in 0..self.io.unrecorded.len() {
+                if let Some(spec) = self.router.address_spec(self.io.unrecorded[k]) {
                     self.io.add_address(&spec);
                 }
             }
-            for (id, ours) in core::mem::take(&mut self.io.late_routes) {
+            self.io.unrecorded.clear();
+            for k in 0..self.io.late_routes.len() {
+                let (id, ours) = self.io.late_routes[k];
                 if let Some(spec) = self.router.route_spec(id) {
                     self.io.put_route(&spec, ours);
                 }
             }
+            self.io.late_routes.clear();
         }
         while let Some(outcome) = self.io.outcomes.pop() {
             let event = match outcome {
@@ -530,6 +551,7 @@ impl Core {
         Ok(())
     }
 
+    #[inline(never)]
     fn signals(&mut self, signals: &Signals, children: &Children, now: Instant) {
         while let Some(signal) = signals.read() {
             match signal {

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use ufmt::uwrite;
 
@@ -90,19 +90,25 @@ impl Core {
 
     /// Puts a configuration in place that nothing keeps waiting any more, and wakes who waits for that.
     pub(super) fn change_over(&mut self, now: Instant) {
-        if self.coming.is_some()
-            && self.router.has_parted()
-            && let Some(coming) = self.coming.take()
-        {
-            self.replace(coming, now);
+        if self.coming.is_some() && self.router.has_parted() {
+            self.replace(now);
         }
-        for waker in core::mem::take(&mut self.waiting) {
-            waker.wake();
+        if !self.waiting.is_empty() {
+            self.wake_waiting();
         }
     }
 
-    fn replace(&mut self, coming: Coming, now: Instant) {
-        let (Coming { config, user, took }, began) = (coming, clock::now());
+    // Rare: its code is to lie apart from what an advert runs through.
+    #[inline(never)]
+    fn wake_waiting(&mut self) {
+        self.waiting.iter().for_each(Waker::wake_by_ref);
+        self.waiting.clear();
+    }
+
+    #[inline(never)]
+    fn replace(&mut self, now: Instant) {
+        let Some(Coming { config, user, took }) = self.coming.take() else { return };
+        let began = clock::now();
         syslog::set_level(config.log_level);
         // Other addresses and routes have other numbers: none is put on before the file names it.
         self.io.recorded.fill(false);

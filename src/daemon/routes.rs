@@ -37,6 +37,7 @@ impl Core {
     }
 
     /// A route was taken away, or replaced.
+    #[inline(never)]
     pub(super) fn routes_told(&mut self, now: Instant) {
         let Some(watch) = &mut self.route_watch else { return };
         match watch.read() {

@@ -293,6 +293,7 @@ impl Core {
     }
 
     /// Executes the program that takes our place. Returns if that cannot be.
+    #[inline(never)]
     pub(super) fn execute(&mut self, listener: &Listener, children: &Children) {
         let Some(upgrade) = self.upgrade.take() else { return };
         let tried = match &upgrade.binary {

@@ -18,7 +18,7 @@ pub(super) struct Deadlines<const N: usize> {
 
 impl<const N: usize> Deadlines<N> {
     pub(super) fn new() -> Self {
-        Deadlines { heap: Table::with_room(N), place: vec![ABSENT; N].into(), due: vec![Instant(0); N].into() }
+        Deadlines { heap: Table::roomy(), place: vec![ABSENT; N].into(), due: vec![Instant(0); N].into() }
     }
 
     /// The earliest deadline and whose it is.

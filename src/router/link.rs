@@ -175,6 +175,7 @@ impl Router {
     }
 
     /// Lets count what has lasted long enough.
+    #[inline(never)]
     pub(super) fn links_due(&mut self, now: Instant, out: &mut dyn Actions) {
         while let Some(at) = self.links.iter().position(|l| l.due.is_some_and(|due| due <= now)) {
             let link = &mut self.links[at];

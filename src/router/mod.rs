@@ -270,9 +270,21 @@ impl Router {
     /// Reacts to one event.
     pub fn handle(&mut self, event: Event<'_>, now: Instant, out: &mut dyn Actions) {
         match event {
-            Event::Start => self.start(now, out),
             Event::Timeout { drained } => self.timeout(drained, now, out),
             Event::Received(message) => self.receive(&message, now, out),
+            event => self.happened(event, now, out),
+        }
+        if self.phase == Phase::Stopping && self.is_stopped() {
+            self.clear(out);
+        }
+    }
+
+    // Rare: its code is to lie apart from what an advert runs through.
+    #[inline(never)]
+    fn happened(&mut self, event: Event<'_>, now: Instant, out: &mut dyn Actions) {
+        match event {
+            Event::Timeout { .. } | Event::Received(_) => {}
+            Event::Start => self.start(now, out),
             Event::Link(info) => self.link_changed(&info, now, out),
             Event::LinkGone { ifindex } => self.link_gone(ifindex, now, out),
             Event::Addresses { ifindex, list } => self.addresses_are(ifindex, list, now, out),
@@ -304,13 +316,15 @@ impl Router {
             Event::Resume(instance) => self.stand_aside(instance.0 as usize, None, now, out),
             Event::Stop => self.stop(now, out),
         }
-        if self.is_stopped() {
-            for i in 0..self.slots.len() {
-                self.remove_vmac(i, out);
-            }
-            // Last of all: they are no instance's.
-            self.uninstall_static(out);
+    }
+
+    #[inline(never)]
+    fn clear(&mut self, out: &mut dyn Actions) {
+        for i in 0..self.slots.len() {
+            self.remove_vmac(i, out);
         }
+        // Last of all: they are no instance's.
+        self.uninstall_static(out);
     }
 
     fn start(&mut self, now: Instant, out: &mut dyn Actions) {
@@ -324,6 +338,7 @@ impl Router {
         }
     }
 
+    #[inline(never)]
     fn run(&mut self, now: Instant, out: &mut dyn Actions) {
         self.phase = Phase::Running;
         self.install_static(out);
@@ -508,6 +523,7 @@ impl Router {
     }
 
     /// Tells a changed state outside.
+    #[inline(never)]
     fn show(&mut self, i: usize, to: Shown, now: Instant, out: &mut dyn Actions) {
         let slot = &mut self.slots[i];
         if slot.shown == to {

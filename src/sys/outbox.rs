@@ -55,7 +55,7 @@ pub struct Outbox<T> {
 
 impl<T: Copy> Default for Outbox<T> {
     fn default() -> Outbox<T> {
-        Outbox { letters: Table::with_room(MOST), bytes: Table::with_room(BYTES) }
+        Outbox { letters: Table::roomy(), bytes: Table::roomy() }
     }
 }
 

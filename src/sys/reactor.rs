@@ -104,7 +104,7 @@ impl Reactor {
     pub fn new() -> io::Result<Reactor> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let precise = precise::probe(epoll.as_fd());
-        Ok(Reactor { epoll, precise, table: RefCell::default() })
+        Ok(Reactor { epoll, precise, table: RefCell::new(Table::roomy()) })
     }
 
     /// Whether deadlines are kept to the microsecond rather than to the millisecond.

@@ -237,8 +237,8 @@ impl<const N: usize> Default for Limiter<N> {
 
 impl<const N: usize> Limiter<N> {
     /// Five lines of each class may be written at once, then one every ten seconds.
-    pub const fn new() -> Self {
-        Limiter { classes: Table::new() }
+    pub fn new() -> Self {
+        Limiter { classes: Table::roomy() }
     }
 
     /// Asks for a line of `class` (0…N-1; others are never written).

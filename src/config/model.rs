@@ -77,18 +77,18 @@ static_assertions::const_assert!(
 
 /// A string in [`Config::strings`]; the empty string is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StrId {
-    start: u16,
-    len: u16,
-}
+pub struct StrId(
+    /// Where it begins, and in the lower half its length: one word, for there are many of them and few who look.
+    u32,
+);
 
 impl StrId {
     /// The empty string.
-    pub const NONE: StrId = StrId { start: 0, len: 0 };
+    pub const NONE: StrId = StrId(0);
 
     /// Whether it is the empty string, which stands for "not given".
     pub const fn is_empty(self) -> bool {
-        self.len == 0
+        self.0 == 0
     }
 }
 
@@ -114,7 +114,7 @@ impl Strings {
                 self.find(s, (before + 1).saturating_sub(s.len()))?
             }
         };
-        Some(StrId { start: start as u16, len: s.len() as u16 })
+        Some(StrId((start as u32) << 16 | s.len() as u32))
     }
 
     /// Where `s` is first, at `from` or behind it.
@@ -140,8 +140,9 @@ impl Strings {
     }
 
     /// The string that `id` names; empty for an id of another pool that does not fit this one.
+    #[inline(never)]
     pub fn get(&self, id: StrId) -> &str {
-        let (a, n) = (id.start as usize, id.len as usize);
+        let (a, n) = ((id.0 >> 16) as usize, (id.0 & 0xffff) as usize);
         self.bytes.get(a..a + n).and_then(|b| core::str::from_utf8(b).ok()).unwrap_or("")
     }
 
@@ -538,6 +539,7 @@ impl Default for Config {
 
 impl Config {
     /// The string that `id` names.
+    #[inline(never)]
     pub fn str(&self, id: StrId) -> &str {
         self.strings.get(id)
     }

@@ -1,9 +1,8 @@
 //! Where the commands of a configuration stand, for whoever wants to see whether they can be run.
 
-use heapless::Vec;
-
 use super::diagnostics::Pos;
 use super::model::{MAX_CHECKS, MAX_GROUPS, MAX_INSTANCES, StrId};
+use crate::table::Table;
 
 /// Five hooks of each instance and group and of `defaults`, the checks, startup and shutdown.
 const MAX_COMMANDS: usize = 5 * (MAX_INSTANCES + MAX_GROUPS + 1) + MAX_CHECKS + 2;
@@ -26,7 +25,7 @@ pub struct CommandAt {
 /// The commands of a file. Of no use if there were errors in it.
 #[derive(Default)]
 pub struct Commands {
-    list: Vec<CommandAt, MAX_COMMANDS>,
+    list: Table<CommandAt, MAX_COMMANDS>,
     /// Where `script-user` names one; line 0 for nowhere.
     pub script_user: Pos,
     /// Where `notify-fifo` names one; line 0 for nowhere.

@@ -96,7 +96,9 @@ impl Picovrrp {
     pub(crate) fn start_beneath(supervisor: &Path, node: &Node, config: &str) -> Self {
         let (run_dir, file) = (node.dir().join("run"), node.dir().join("picovrrp.conf"));
         fs::write(&file, config).expect("the lab's directory can be written to");
-        let mut command = node.ns().command(&supervisor.to_string_lossy());
+        let mut command = node.ns().command("env");
+        // A shell never hears a signal that was ignored when it began, as it is beneath nohup.
+        command.arg("--default-signal=HUP").arg(supervisor);
         command.args([supervisor.parent().expect("it is in a directory"), Path::new(BINARY)]);
         command.arg("--run-dir").arg(&run_dir).args(["run", "-f"]).arg(&file).arg("--log-stderr");
         let name = format!("supervisor on {}", node.name());
